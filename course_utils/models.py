@@ -1,0 +1,171 @@
+"""Perfiles y modelos: de un papel («decoder», «encoder») a un modelo y su tokenizador.
+
+El perfil «mini» usa modelos pequeños y reales que viajan con el curso; «completo», los del Hub. La variable de
+entorno ``CURSO_PERFIL`` elige y un argumento manda más que ella. Nunca se cambia de perfil sin decirlo.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHECKPOINTS = Path(__file__).parent / "checkpoints"
+_CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM"}
+_REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
+_RESTORE = "Restáuralo con «git checkout -- course_utils/checkpoints» o vuelve a instalar el paquete."
+
+
+@dataclass(frozen=True)
+class Profile:
+    """De dónde sale cada cosa: ``sources`` lleva del papel a un directorio o a un identificador del Hub."""
+
+    name: str
+    sources: Mapping[str, str]
+
+
+PROFILES = {
+    "mini": Profile("mini", {"decoder": str(_CHECKPOINTS / "decoder")}),
+    "completo": Profile(
+        "completo",
+        {
+            "decoder": "DeepESP/gpt2-spanish",
+            "encoder": "dccuchile/bert-base-spanish-wwm-cased",
+            "jokes": "mrm8488/CHISTES_spanish_jokes",
+        },
+    ),
+}
+
+
+def get_profile(profile: str | Profile | None = None) -> Profile:
+    """El perfil pedido; sin argumento, el de ``CURSO_PERFIL``; sin ella, «mini».
+
+    Raises
+    ------
+    ValueError
+        Si no existe: el mensaje enumera los que hay.
+    """
+    if isinstance(profile, Profile):
+        return profile
+    name = profile if profile is not None else os.environ.get("CURSO_PERFIL") or "mini"
+    if name not in PROFILES:
+        raise ValueError(
+            f"No conozco el perfil {name!r}. Los perfiles son: {', '.join(PROFILES)}. "
+            "Elige uno con la variable de entorno CURSO_PERFIL o con el argumento profile."
+        )
+    return PROFILES[name]
+
+
+def checkpoint(role: str, profile: str | Profile | None = None) -> str:
+    """Directorio o identificador del Hub que cualquier ``from_pretrained`` acepta.
+
+    Los directorios se comprueban antes de devolverlos: ni falta un fichero ni está truncado.
+
+    Parameters
+    ----------
+    role : str
+        «decoder» o «encoder».
+    profile : str or Profile, optional
+        «mini», «completo» o un ``Profile`` propio.
+
+    Raises
+    ------
+    ValueError
+        Si el papel o el perfil no existen, o si el directorio está incompleto o dañado (dice qué fichero).
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
+    chosen = get_profile(profile)
+    roles = [r for r in chosen.sources if r in _CLASSES]
+    if role not in roles:
+        raise ValueError(
+            f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los papeles de ese perfil son: {', '.join(roles)}."
+        )
+    source = str(chosen.sources[role])
+    if Path(source).is_absolute() or Path(source).exists():
+        _check_directory(Path(source))
+    return source
+
+
+def load_model(role: str, profile: str | Profile | None = None):
+    """Carga ``(modelo, tokenizador)``: en modo evaluación, float32, en CPU y solo desde safetensors.
+
+    Es ``AutoModelFor….from_pretrained(checkpoint(role))`` con las opciones del curso.
+
+    Raises
+    ------
+    ValueError
+        Lo mismo que ``checkpoint`` y, con un modelo del Hub, si no se puede descargar.
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
+    source = checkpoint(role, profile)
+    import torch
+    import transformers
+
+    try:
+        with _quiet() if Path(source).is_absolute() else contextlib.nullcontext():
+            model = getattr(transformers, _CLASSES[role]).from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except OSError as error:
+        raise ValueError(
+            f"No he podido cargar {source!r} ({type(error).__name__}). Si no tienes red, sigue con el perfil «mini»: "
+            'quita la variable CURSO_PERFIL o usa profile="mini".'
+        ) from error
+    return model.eval(), tokenizer
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Sin barra de progreso al leer del disco: dura un instante y ensuciaría las salidas del cuaderno."""
+    from transformers.utils import logging
+
+    enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()
+
+
+def _check_directory(directory: Path) -> None:
+    """Comprueba que están todos los ficheros y, si hay ``sha256.json``, que son los que deben ser."""
+    manifest = directory / "sha256.json"
+    hashes = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    for name in dict.fromkeys([*_REQUIRED, *hashes]):
+        file = directory / name
+        if not file.is_file():
+            raise ValueError(f"Falta el fichero {name} en {directory}. {_RESTORE}")
+        if name in hashes and (found := sha256(file)) != hashes[name]:
+            raise ValueError(
+                f"El fichero {name} de {directory} está truncado o alterado: su SHA-256 empieza por {found[:12]} "
+                f"y debería empezar por {hashes[name][:12]}. {_RESTORE}"
+            )
+    _check_safetensors(directory / "model.safetensors")
+
+
+def _check_safetensors(file: Path) -> None:
+    import safetensors
+
+    try:
+        with safetensors.safe_open(file, framework="np"):
+            pass
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {_RESTORE}") from error
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 de un fichero, en hexadecimal."""
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,168 @@
+"""Dibujos del curso: cada función recibe datos, dibuja en ``ax`` (o en uno nuevo) y devuelve el ``Axes``.
+
+Los colores son de la paleta de Okabe e Ito (2008), que se distingue con daltonismo; nada se dice solo con color.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+
+
+def _axes(ax: Axes | None, width: float = 8, height: float = 4) -> Axes:
+    return ax if ax is not None else plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def plot_distribution(
+    probs: Mapping[str, float],
+    *,
+    highlight: str | None = None,
+    xmax: float | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Barras horizontales con la probabilidad de cada candidata, en el orden dado (la primera, arriba).
+
+    Parameters
+    ----------
+    probs : mapping of str to float
+        Texto del token → probabilidad (entre 0 y 1).
+    highlight : str, optional
+        La candidata elegida: va en naranja y con «◀».
+    xmax : float, optional
+        Probabilidad en que acaba el eje, para comparar varios dibujos con la misma escala.
+
+    Raises
+    ------
+    ValueError
+        Si no hay nada que dibujar o alguna probabilidad no está en [0, 1].
+
+    Notes
+    -----
+    Se enseña en las sesiones 02 y 03.
+    """
+    if not probs or not all(0 <= p <= 1 for p in probs.values()):
+        raise ValueError(f"Hace falta al menos una probabilidad y todas en [0, 1]; he recibido {dict(probs)!r}.")
+    labels, values = list(probs), list(probs.values())
+    ax = _axes(ax, height=0.34 * len(labels) + 1)
+    y = np.arange(len(labels))
+    bars = ax.barh(y, values, color=[ORANGE if label == highlight else BLUE for label in labels])
+    marks = [f"{100 * p:.1f} %" + (" ◀" if label == highlight else "") for label, p in probs.items()]
+    ax.bar_label(bars, marks, padding=4)
+    ax.set(yticks=y, xlim=(0, 1.18 * max(xmax or max(values), 1e-9)), xlabel="Probabilidad", title=title)
+    ax.set_yticklabels(labels, fontfamily="monospace")
+    ax.invert_yaxis()
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_trace(
+    choices: Sequence[Sequence[tuple[str, float]]],
+    *,
+    chosen: Sequence[str] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """La traza como mapa de calor: una fila por paso, una columna por candidata, más oscuro cuanto más probable.
+
+    Parameters
+    ----------
+    choices : sequence of sequence of (str, float)
+        Por cada paso, las candidatas con su probabilidad (``Generation.choices``).
+    chosen : sequence of str, optional
+        Lo elegido en cada paso: si está entre las candidatas, lleva marco naranja; si no, se anota a la derecha.
+
+    Raises
+    ------
+    ValueError
+        Si no hay pasos o no todos tienen el mismo número de candidatas.
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
+    if not choices or len({len(step) for step in choices}) != 1 or not choices[0]:
+        raise ValueError(f"Cada paso debe traer las mismas candidatas (al menos una); recibo {[len(s) for s in choices]}.")
+    probs = np.array([[p for _, p in step] for step in choices])  # (N, n)
+    ax = _axes(ax, width=1.7 * probs.shape[1] + 1.5, height=0.42 * len(probs) + 1)
+    ax.imshow(probs, cmap="Blues", vmin=0, vmax=probs.max(), aspect="auto")
+    for row, step in enumerate(choices):
+        for column, (label, p) in enumerate(step):
+            ink = "white" if p > 0.6 * probs.max() else "black"
+            ax.text(column, row, f"{label}  {100 * p:.0f} %", ha="center", va="center", color=ink, fontsize=9)
+        picked = chosen[row] if chosen is not None else None
+        if picked in (labels := [label for label, _ in step]):
+            corner = (labels.index(picked) - 0.47, row - 0.45)
+            ax.add_patch(plt.Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=RED, linewidth=2.5))
+        elif picked is not None:
+            ax.text(len(step) - 0.4, row, f"← {picked}", va="center", color=RED, fontsize=9, clip_on=False)
+    ax.set_xticks(range(probs.shape[1]), [f"Opción {i + 1}" for i in range(probs.shape[1])])
+    ax.set_yticks(range(len(probs)), range(1, len(probs) + 1))
+    ax.set(ylabel="Paso", title=title)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    return ax
+
+
+def plot_epsilon_sweep(
+    epsilons: Sequence[float], series: Mapping[str, Sequence[float]], *, ylabel: str, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Una o varias medidas frente a ε, de explotar siempre (0) a explorar siempre (1).
+
+    Parameters
+    ----------
+    epsilons : sequence of float
+        Valores de ε, (E,).
+    series : mapping of str to sequence of float
+        Nombre de la medida → sus E valores.
+
+    Raises
+    ------
+    ValueError
+        Si una medida no tiene tantos valores como ``epsilons``.
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
+    return _lines(epsilons, series, xlabel="ε (probabilidad de explorar)", ylabel=ylabel, title=title, ax=ax)
+
+
+def plot_times(
+    lengths: Sequence[int], series: Mapping[str, Sequence[float]], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Tiempo (segundos) de generar frente a los tokens generados; una línea por método. Se enseña en la sesión 02.
+
+    Raises
+    ------
+    ValueError
+        Si una serie no tiene tantos valores como ``lengths``.
+    """
+    return _lines(lengths, series, xlabel="Tokens generados", ylabel="Tiempo (s)", title=title, ax=ax)
+
+
+def _lines(x, series, *, xlabel, ylabel, title, ax) -> Axes:
+    wrong = {name: len(y) for name, y in series.items() if len(y) != len(x)}
+    if wrong or not series:
+        raise ValueError(f"Cada serie necesita {len(x)} valores, uno por punto del eje x; he recibido {wrong or 'ninguna'}.")
+    ax = _axes(ax)
+    styles = zip([BLUE, RED, GREEN, ORANGE, GREY], ["o-", "s--", "^-.", "D:", "v-"], strict=True)
+    for (name, y), (color, style) in zip(series.items(), styles, strict=False):
+        ax.plot(x, y, style, color=color, linewidth=2, markersize=6, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if min(min(y) for y in series.values()) >= 0:
+        ax.set_ylim(bottom=0)
+    if all(float(v).is_integer() for v in x):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    if len(series) > 1:
+        ax.legend(frameon=False)
+    return ax

@@ -1,0 +1,73 @@
+"""Puntuar texto: cuánta probabilidad da un modelo a cada token. Una sola primitiva; lo demás la suma."""
+
+from __future__ import annotations
+
+import torch
+
+
+@torch.no_grad()
+def token_logprobs(
+    model, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Log-probabilidad (nats) de cada token dados los anteriores: ``log P(y_t | y_<t)``.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Un decodificador (``AutoModelForCausalLM``).
+    input_ids : torch.Tensor
+        Ids, (B, T) con T ≥ 2.
+    attention_mask : torch.Tensor, optional
+        (B, T), 0 donde hay relleno, a la izquierda o a la derecha.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, T - 1), float32: la columna ``t`` puntúa el token ``t + 1``. Vale 0 donde el token es relleno y también en
+        el primero de verdad tras un relleno a la izquierda, que no tiene contexto.
+
+    Raises
+    ------
+    ValueError
+        Si los ids no son un tensor (B, T) de enteros del vocabulario, T < 2 o la secuencia no cabe en el contexto.
+
+    Notes
+    -----
+    Se enseña en las sesiones 02 y 05.
+    """
+    _check(model, input_ids, attention_mask)
+    inputs = {"input_ids": input_ids}
+    if attention_mask is not None and not bool(attention_mask.all()):
+        positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
+        inputs |= {"attention_mask": attention_mask, "position_ids": positions}
+    logits = model(**inputs, use_cache=False).logits[:, :-1].float()  # (B, T - 1, V): el último no predice nada
+    targets = input_ids[:, 1:]
+    scores = logits.gather(-1, targets[..., None])[..., 0] - logits.logsumexp(-1)
+    if attention_mask is None:
+        return scores
+    real = attention_mask.bool()
+    return torch.where(real[:, 1:] & real[:, :-1], scores, 0.0)
+
+
+def _check(model, ids, mask) -> None:
+    if not isinstance(ids, torch.Tensor):
+        raise ValueError(
+            f"Esperaba ids, un tensor (B, T), y he recibido {type(ids).__name__}: {str(ids)[:40]!r}. "
+            'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.'
+        )
+    if ids.dim() != 2 or ids.size(1) < 2 or ids.is_floating_point():
+        raise ValueError(
+            f"Los ids deben ser enteros de forma (B, T) con T ≥ 2 y son {ids.dtype} de forma {tuple(ids.shape)}: un "
+            "texto de un solo token no tiene nada que puntuar; ponle delante el EOS."
+        )
+    if ids.device != getattr(model, "device", ids.device):
+        raise ValueError(f"El modelo está en {model.device} y los ids en {ids.device}. Llévalos juntos: ids.to(model.device).")
+    config = getattr(model, "config", None)
+    vocab, context = getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None)
+    low, high = ids.min().item(), ids.max().item()
+    if low < 0 or (vocab is not None and high >= vocab):
+        raise ValueError(f"Hay ids fuera del vocabulario (de 0 a {(vocab or 0) - 1}): el menor es {low} y el mayor {high}.")
+    if context is not None and ids.size(1) > context:
+        raise ValueError(f"La secuencia tiene {ids.size(1)} tokens y el contexto del modelo es {context}. Pártela en trozos.")
+    if mask is not None and mask.shape != ids.shape:
+        raise ValueError(f"attention_mask debe tener la forma de los ids, {tuple(ids.shape)}, y tiene {tuple(mask.shape)}.")

@@ -1,0 +1,398 @@
+"""Preentrena el decodificador «mini» del curso: tokenizador BPE y modelo con arquitectura GPT-2.
+
+    python scripts/pretrain.py --corpus CORPUS --output entrenamiento            # CPU o una GPU
+    accelerate launch --num_processes 2 scripts/pretrain.py --corpus CORPUS …   # varios procesos
+    python scripts/pretrain.py --output entrenamiento --export course_utils/checkpoints/decoder
+
+CORPUS es un directorio con `manifiesto.csv` (columnas `fichero` y `particion`) y un texto por obra, un
+párrafo por línea. Solo se entrena con la partición `entrenamiento`; `validacion` sirve para medir.
+
+Todo lo que hay en disco son safetensors, JSON y NumPy (nunca pickle). Un entrenamiento cortado, aunque
+sea con SIGKILL, continúa desde el último punto de control al repetir la misma orden: el lote de cada paso
+depende solo de la semilla y del número de paso, así que no se pierde más que lo posterior a ese punto.
+La tasa de aprendizaje sube, se queda plana y baja linealmente al final: con `--steps` mayor se puede
+seguir desde un punto de control anterior a la bajada (`--keep-before-decay` lo conserva).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tqdm.auto import tqdm
+from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from course_utils.models import Profile, load_model, sha256
+from course_utils.scoring import token_logprobs
+
+EOS, PAD, MASK, CLS, SEP = SPECIAL = ["<|endoftext|>", "<|pad|>", "<mask>", "<cls>", "<sep>"]
+
+
+# ---------------------------------------------------------------- datos
+def read_works(corpus: Path, split: str) -> list[str]:
+    """Lee las obras de una partición, cada una como un solo texto, en el orden del manifiesto."""
+    manifest = corpus / "manifiesto.csv"
+    if not manifest.is_file():
+        raise ValueError(f"No encuentro {manifest}. Indica con --corpus el directorio que lo contiene.")
+    with manifest.open(encoding="utf-8", newline="") as lines:
+        names = [row["fichero"] for row in csv.DictReader(lines) if row["particion"] == split]
+    return [(corpus / name).read_text(encoding="utf-8") for name in names]
+
+
+def train_tokenizer(texts: list[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """BPE a nivel de bytes: ningún carácter queda fuera del vocabulario."""
+    bpe = Tokenizer(models.BPE())
+    bpe.normalizer = normalizers.NFC()  # «á» escrita como a + tilde suelta sería otra secuencia de bytes
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator((line for text in texts for line in text.splitlines(keepends=True)), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token=EOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        mask_token=MASK,
+        cls_token=CLS,
+        sep_token=SEP,
+        padding_side="left",  # el decodificador escribe a la derecha: el relleno va a la izquierda
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def encode_works(tokenizer, texts: list[str]) -> np.ndarray:
+    """Concatena las obras como ids uint16: EOS obra EOS obra … EOS."""
+    eos = tokenizer.eos_token_id
+    ids = [np.array([eos], dtype=np.uint16)]
+    for text in tqdm(texts, desc="tokenizar", disable=None):
+        pieces = tokenizer(text.splitlines(keepends=True), add_special_tokens=False)["input_ids"]
+        ids.append(np.array([i for piece in pieces for i in piece] + [eos], dtype=np.uint16))
+    return np.concatenate(ids)
+
+
+def batch_at(ids: np.ndarray, step: int, batch: int, context: int, seed: int) -> torch.Tensor:
+    """El lote del paso `step`, (batch, context + 1): función pura del paso y de la semilla.
+
+    Cada época recorre todo el texto en trozos contiguos, en otro orden y con otro punto de corte.
+    """
+    windows = (len(ids) - 1) // context - 1
+    per_epoch = max(windows // batch, 1)
+    epoch, index = divmod(step, per_epoch)
+    rng = np.random.default_rng([seed, epoch])
+    offset = int(rng.integers(context))
+    chosen = np.resize(rng.permutation(windows), per_epoch * batch)[index * batch : (index + 1) * batch]
+    return torch.from_numpy(
+        np.stack([ids[offset + w * context : offset + (w + 1) * context + 1] for w in chosen]).astype(np.int64)
+    )
+
+
+# ---------------------------------------------------------------- optimizador
+def orthogonalize(g: torch.Tensor, dtype: torch.dtype, steps: int = 5) -> torch.Tensor:
+    """Newton-Schulz de quinto grado: acerca todos los valores singulares de (N, R, C) a 1."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g.to(dtype)
+    tall = x.size(-2) > x.size(-1)
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).to(g.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al., 2024) para las matrices internas.
+
+    `torch.optim.Muon` calcula Newton-Schulz en bfloat16, lentísimo en CPU que no lo tienen, y trata q, k y
+    v como una sola matriz; aquí el tipo se elige y `blocks` separa las matrices fundidas.
+    """
+
+    def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0, dtype=torch.float32):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1})
+        self.dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            updates = []
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                nesterov = p.grad.lerp(buffer, group["momentum"])  # (in, out): Conv1D de GPT-2
+                updates += nesterov.chunk(group["blocks"], dim=-1)
+            flat = orthogonalize(torch.stack(updates), self.dtype)  # todas las capas de una vez
+            scale = max(1, flat.size(-1) / flat.size(-2)) ** 0.5
+            for i, p in enumerate(group["params"]):
+                update = torch.cat(tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]]), dim=-1)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update, alpha=-group["lr"] * scale)
+
+
+def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
+    """Muon para las matrices de los bloques; AdamW para vectores (*embeddings*), sesgos y normas."""
+    hidden = {n: p for n, p in model.named_parameters() if ".h." in n and p.ndim == 2}
+    rest = [p for n, p in model.named_parameters() if n not in hidden]
+    groups = [
+        {"params": [p for n, p in hidden.items() if kind in n], "blocks": 3 if "c_attn" in kind else 1}
+        for kind in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    ]
+    dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
+    muon = Muon(groups, lr=args.muon_lr, weight_decay=args.weight_decay, dtype=dtype)
+    return [muon, torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.0)]
+
+
+def lr_scale(step: int, *, steps: int, warmup: int, decay: int) -> float:
+    """Factor de la tasa de aprendizaje: subida, meseta y bajada lineal hasta cero."""
+    return min(1.0, (step + 1) / max(warmup, 1), (steps - step) / max(decay, 1))
+
+
+# ---------------------------------------------------------------- puntos de control
+def save_state(path: Path, model, optimizers, step: int, args) -> None:
+    """Guarda de forma atómica: o está el punto de control entero o no está."""
+    partial = path.with_name(path.name + ".parcial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    names = {p: n for n, p in model.named_parameters()}
+    tensors = {f"modelo.{n}": p.detach().contiguous() for p, n in names.items()}
+    for i, optimizer in enumerate(optimizers):
+        for p, state in optimizer.state.items():
+            tensors |= {f"opt{i}.{key}.{names[p]}": value.detach().contiguous() for key, value in state.items()}
+    save_file(tensors, partial / "estado.safetensors")
+    (partial / "estado.json").write_text(json.dumps({"paso": step, "argumentos": vars(args)}, default=str, indent=1))
+    shutil.rmtree(path, ignore_errors=True)
+    os.replace(partial, path)
+
+
+def load_state(path: Path, model, optimizers) -> int:
+    tensors = load_file(path / "estado.safetensors")
+    params = dict(model.named_parameters())
+    with torch.no_grad():
+        for key, value in tensors.items():
+            owner, name = key.split(".", 1)
+            if owner == "modelo":
+                params[name].copy_(value)
+            else:
+                field, name = name.split(".", 1)
+                state = optimizers[int(owner[3:])].state[params[name]]
+                state[field] = value.to(params[name].device) if value.ndim else value
+    return json.loads((path / "estado.json").read_text())["paso"]
+
+
+def checkpoints(output: Path) -> list[Path]:
+    return sorted(p for p in output.glob("paso-*") if (p / "estado.json").is_file() and p.suffix != ".parcial")
+
+
+# ---------------------------------------------------------------- entrenamiento
+def build_model(vocab_size: int, args) -> GPT2LMHeadModel:
+    torch.manual_seed(args.seed)
+    config = GPT2Config(
+        vocab_size=vocab_size,
+        n_positions=args.context,
+        n_embd=args.width,
+        n_layer=args.layers,
+        n_head=args.heads,
+        resid_pdrop=args.dropout,
+        embd_pdrop=args.dropout,
+        attn_pdrop=args.dropout,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=1,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def prepare_data(args):
+    """Tokenizador e ids: se calculan una vez y se reutilizan."""
+    tok_dir, cache = args.output / "tokenizador", args.output / "ids.npy"
+    if not (tok_dir / "tokenizer.json").is_file():
+        train_tokenizer(read_works(args.corpus, "entrenamiento"), args.vocab_size).save_pretrained(tok_dir)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tok_dir)
+    if not cache.is_file():
+        ids = encode_works(tokenizer, read_works(args.corpus, "entrenamiento"))
+        np.save(args.output / "ids.parcial.npy", ids)
+        os.replace(args.output / "ids.parcial.npy", cache)
+    return tokenizer, np.load(cache, mmap_mode="r")
+
+
+def train(args) -> float:
+    """Entrena hasta `args.steps` y devuelve la pérdida media (nats/token) de los últimos pasos."""
+    accelerator = Accelerator(mixed_precision=args.precision, cpu=args.cpu)
+    world, rank = accelerator.num_processes, accelerator.process_index
+    if args.batch % world:
+        raise ValueError(f"El lote ({args.batch}) debe ser múltiplo del número de procesos ({world}).")
+    args.output.mkdir(parents=True, exist_ok=True)
+    with accelerator.main_process_first():
+        tokenizer, ids = prepare_data(args)
+    if len(ids) < 3 * args.context:
+        raise ValueError(f"El corpus tiene {len(ids)} tokens: hacen falta al menos {3 * args.context}.")
+
+    model = build_model(len(tokenizer), args)
+    model.to(accelerator.device)
+    optimizers = build_optimizers(model, args)
+    done = checkpoints(args.output)
+    start = load_state(done[-1], model, optimizers) if done else 0
+    base = [[g["lr"] for g in o.param_groups] for o in optimizers]
+    wrapped = accelerator.prepare(model) if world > 1 else model
+    wrapped.train()
+
+    stop = []
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, lambda number, frame: stop.append(number))
+    decay = round(args.steps * args.decay)
+    share, recent = args.batch // world, []
+    log = (args.output / "registro.jsonl").open("a") if accelerator.is_main_process else None
+    bar = tqdm(total=args.steps, initial=start, desc="preentrenar", disable=not accelerator.is_main_process)
+    clock = time.time()
+    for step in range(start, args.steps):
+        scale = lr_scale(step, steps=args.steps, warmup=args.warmup, decay=decay)
+        for optimizer, rates in zip(optimizers, base, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * scale
+        batch = batch_at(ids, step, args.batch, args.context, args.seed)[rank * share : (rank + 1) * share]
+        batch = batch.to(accelerator.device)
+        with accelerator.autocast():
+            logits = wrapped(input_ids=batch[:, :-1]).logits  # (B, T, V)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+        accelerator.backward(loss)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), args.clip)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        recent = [*recent[-99:], accelerator.reduce(loss.detach(), "mean").item()]
+        bar.update()
+        finished = step + 1 == args.steps
+        if (step + 1) % args.save_every == 0 or finished or stop:
+            if accelerator.is_main_process:
+                path = args.output / f"paso-{step + 1:07d}"
+                save_state(path, model, optimizers, step + 1, args)
+                keep = {path, *checkpoints(args.output)[-2:]}
+                if args.keep_before_decay:  # el último de la meseta: para seguir entrenando otro día
+                    keep |= set([p for p in checkpoints(args.output) if int(p.name[5:]) <= args.steps - decay][-1:])
+                for old in set(checkpoints(args.output)) - keep:
+                    shutil.rmtree(old)
+                entry = {"paso": step + 1, "perdida": sum(recent) / len(recent), "segundos": time.time() - clock}
+                log.write(json.dumps(entry) + "\n")
+                log.flush()
+                bar.set_postfix(pérdida=f"{entry['perdida']:.3f}")
+            accelerator.wait_for_everyone()
+        if stop:
+            print(f"Parada pedida: guardado el paso {step + 1}. Repite la orden para continuar.", file=sys.stderr)
+            raise SystemExit(130)
+    bar.close()
+    return sum(recent) / max(len(recent), 1)
+
+
+# ---------------------------------------------------------------- evaluación y exportación
+@torch.no_grad()
+def bits_per_char(model, tokenizer, texts: list[str], *, stride: int | None = None, batch_size: int = 16) -> float:
+    """Bits por carácter con ventana deslizante: cada token se puntúa una vez, tras un EOS inicial."""
+    context = model.config.n_positions
+    stride = stride or context // 2
+    total = 0.0
+    for text in texts:
+        ids = torch.tensor(encode_works(tokenizer, [text])[:-1].astype(np.int64))  # sin el EOS final
+        starts = list(range(0, max(len(ids) - context, 0) + stride, stride)) if len(ids) > context else [0]
+        spans, scored = [], 1
+        for begin in starts:
+            end = min(begin + context, len(ids))
+            if end > scored:
+                spans.append((begin, end, scored - begin - 1))
+                scored = end
+        full = [s for s in spans if s[1] - s[0] == context]
+        groups = [full[i : i + batch_size] for i in range(0, len(full), batch_size)]
+        groups += [[s] for s in spans if s[1] - s[0] != context]
+        for group in tqdm(groups, desc="evaluar", leave=False, disable=None):
+            scores = token_logprobs(model, torch.stack([ids[b:e] for b, e, _ in group]))
+            total -= sum(row[first:].double().sum().item() for row, (_, _, first) in zip(scores, group, strict=True))
+    return total / math.log(2) / sum(len(text) for text in texts)
+
+
+def export(args) -> None:
+    """Escribe el modelo (pesos en fp16, `dtype` float32 en la configuración) y el tokenizador."""
+    done = checkpoints(args.output)
+    if not done:
+        raise ValueError(f"No hay ningún punto de control en {args.output}: entrena antes de exportar.")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.output / "tokenizador")
+    saved = json.loads((done[-1] / "estado.json").read_text())["argumentos"]
+    for key in ("context", "width", "layers", "heads", "dropout", "seed"):
+        setattr(args, key, type(getattr(args, key))(saved[key]))
+    model = build_model(len(tokenizer), args)
+    load_state(done[-1], model, build_optimizers(model, args))
+    model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
+    model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
+    model.half().save_pretrained(args.export)
+    config_file = args.export / "config.json"
+    config = json.loads(config_file.read_text()) | {"dtype": "float32"}
+    config_file.write_text(json.dumps(config, indent=2) + "\n")
+    tokenizer.model_max_length = args.context
+    tokenizer.save_pretrained(args.export)
+    hashes = {f.name: sha256(f) for f in sorted(args.export.iterdir()) if f.suffix in {".json", ".safetensors"}}
+    hashes.pop("sha256.json", None)
+    (args.export / "sha256.json").write_text(json.dumps(hashes, indent=2) + "\n")
+    print(f"Exportado el paso {int(done[-1].name[5:])} a {args.export}")
+
+
+def parse(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, help="directorio con manifiesto.csv y los textos")
+    parser.add_argument("--output", type=Path, required=True, help="directorio de trabajo (fuera del repositorio)")
+    parser.add_argument("--export", type=Path, help="no entrena: exporta el último punto de control aquí")
+    parser.add_argument("--evaluate", action="store_true", help="no entrena: mide bits por carácter de --export")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--batch", type=int, default=16, help="secuencias por paso, entre todos los procesos")
+    parser.add_argument("--context", type=int, default=256)
+    parser.add_argument("--vocab-size", type=int, default=4096)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: vectores, sesgos y normas")
+    parser.add_argument("--muon-lr", type=float, default=0.02, help="Muon: matrices internas")
+    parser.add_argument("--weight-decay", type=float, default=0.01)
+    parser.add_argument("--warmup", type=int, default=100, help="pasos de subida")
+    parser.add_argument("--decay", type=float, default=0.4, help="fracción final de pasos en que baja la tasa")
+    parser.add_argument("--clip", type=float, default=1.0)
+    parser.add_argument("--save-every", type=int, default=250)
+    parser.add_argument("--keep-before-decay", action="store_true")
+    parser.add_argument("--precision", choices=["no", "bf16"], default="no")
+    parser.add_argument("--cpu", action="store_true", help="no usar la GPU aunque la haya")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    if args.export is None and args.corpus is None:
+        parser.error("falta --corpus (o --export para exportar un entrenamiento hecho)")
+    return args
+
+
+def main(argv=None) -> None:
+    args = parse(argv)
+    if args.evaluate:
+        model, tokenizer = load_model("decoder", Profile("propio", {"decoder": str(args.export.resolve())}))
+        bits = bits_per_char(model, tokenizer, read_works(args.corpus, "validacion"))
+        print(f"Bits por carácter en validación: {bits:.4f}")
+    elif args.export:
+        export(args)
+    else:
+        print(f"Pérdida final: {train(args):.4f} nats/token")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Modelos diminutos al azar para las pruebas: baratos, deterministas y sin red."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import functools
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, logging
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+@functools.cache
+def tiny_model(seed: int = 0, vocab: int = 23, context: int = 48) -> GPT2LMHeadModel:
+    """GPT-2 de dos capas con pesos al azar grandes, para que las distribuciones no sean planas."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = GPT2Config(
+            vocab_size=vocab,
+            n_positions=context,
+            n_embd=16,
+            n_layer=2,
+            n_head=2,
+            bos_token_id=None,
+            eos_token_id=None,
+            initializer_range=0.6,
+        )
+        return GPT2LMHeadModel(config).eval()
+
+
+@pytest.fixture
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """El decodificador embebido y su tokenizador."""
+    from course_utils.models import load_model
+
+    return load_model("decoder", "mini")

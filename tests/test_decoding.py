@@ -1,0 +1,314 @@
+"""Piezas sueltas de la decodificación frente a verdades hechas a mano, y entradas que se rechazan."""
+
+import math
+from functools import partial
+from itertools import product
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils import decoding as d
+
+PROBS = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.2, 0.6]])
+IDS = torch.tensor([[0, 1, 2], [3, 3, 0]])
+PROMPT = torch.tensor([[4, 9, 1]])
+
+
+def after(transform, probs=PROBS, ids=IDS):
+    return transform(probs.log(), ids).softmax(-1)
+
+
+# ---------------------------------------------------------------- transformaciones: distribuciones a mano
+def test_temperature_is_a_power_of_the_probabilities():
+    expected = PROBS**2 / (PROBS**2).sum(-1, keepdim=True)  # softmax(log p / 0.5) ∝ p²
+    torch.testing.assert_close(after(d.temperature(0.5)), expected)
+
+
+def test_top_k_keeps_the_best_and_the_ties():
+    torch.testing.assert_close(after(d.top_k(2)), torch.tensor([[0.625, 0.375, 0, 0], [0, 0, 0.25, 0.75]]))
+    tied = after(d.top_k(3))[1]
+    torch.testing.assert_close(tied, torch.tensor([0.1, 0.1, 0.2, 0.6]))
+
+
+@pytest.mark.parametrize(
+    ("p", "kept"),
+    [
+        (0.4, [[1, 0, 0, 0], [0, 0, 0, 1]]),
+        (0.6, [[1, 1, 0, 0], [0, 0, 0, 1]]),
+        (0.79, [[1, 1, 0, 0], [0, 0, 1, 1]]),
+        (0.9, [[1, 1, 1, 0], [1, 0, 1, 1]]),
+        (1.0, [[1, 1, 1, 1], [1, 1, 1, 1]]),
+    ],
+)
+def test_top_p_keeps_the_smallest_nucleus(p, kept):
+    alive = (after(d.top_p(p)) > 0).int().tolist()
+    assert alive[0] == kept[0] and sum(alive[1]) == sum(kept[1])  # con empates, cuál se va da igual
+
+
+@settings(deadline=None, max_examples=60, derandomize=True, database=None)
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=9, unique=True), st.floats(0.05, 0.99))
+def test_top_p_equals_brute_force(weights, p):
+    probs = torch.tensor([weights], dtype=torch.float64)
+    probs /= probs.sum()
+    kept = after(d.top_p(p), probs, torch.zeros(1, 1, dtype=torch.long))[0] > 0
+    order, total, expected = probs[0].argsort(descending=True).tolist(), 0.0, set()
+    for token in order:
+        expected.add(token)
+        total += probs[0, token].item()
+        if total > p - 1e-9:
+            break
+    assert set(kept.nonzero().flatten().tolist()) == expected
+
+
+def test_min_p_is_relative_to_the_best():
+    assert (after(d.min_p(0.3)) > 0).tolist() == [[True, True, True, False], [False, False, True, True]]
+    assert (after(d.min_p(1.0)) > 0).sum().item() == 2
+
+
+def test_repetition_penalty_by_hand():
+    logits = torch.tensor([[2.0, -2.0, 4.0, 1.0]])
+    ids = torch.tensor([[0, 1, 1]])
+    assert d.repetition_penalty(2.0)(logits, ids).tolist() == [[1.0, -4.0, 4.0, 1.0]]
+    mask = torch.tensor([[0, 1, 1]])  # el 0 del principio es relleno: no cuenta
+    assert d.repetition_penalty(2.0)(logits, ids, mask).tolist() == [[2.0, -4.0, 4.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("n", "ids", "banned"),
+    [(1, [1, 3], {1, 3}), (2, [1, 2, 1], {2}), (2, [1, 2, 3], set()), (3, [0, 1, 2, 0, 1], {2}), (3, [0, 1], set())],
+)
+def test_no_repeat_ngram_by_hand(n, ids, banned):
+    out = d.no_repeat_ngram(n)(torch.zeros(1, 4), torch.tensor([ids]))
+    assert {i for i in range(4) if out[0, i] == -math.inf} == banned
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [d.temperature(0.5), d.top_k(2), d.top_p(0.7), d.min_p(0.2), d.repetition_penalty(1.5), d.no_repeat_ngram(1)],
+)
+def test_transforms_are_pure(transform):
+    logits, ids = PROBS.log(), IDS.clone()
+    transform(logits, ids)
+    assert torch.equal(logits, PROBS.log()) and torch.equal(ids, IDS)
+
+
+# ---------------------------------------------------------------- selectores
+def test_sample_follows_the_distribution():
+    generator = torch.Generator().manual_seed(0)
+    n = 20_000
+    counts = d.sample(PROBS[:1].log().expand(n, -1), generator).bincount(minlength=4) / n
+    torch.testing.assert_close(counts, PROBS[0], atol=0.012, rtol=0)  # más de tres desviaciones típicas
+
+
+def test_epsilon_is_the_probability_of_exploring():
+    generator = torch.Generator().manual_seed(1)
+    n, epsilon = 20_000, 0.3
+    logits = PROBS[:1].log().expand(n, -1)
+    share = (d.epsilon_greedy(epsilon, generator)(logits) == 0).float().mean().item()
+    assert share == pytest.approx((1 - epsilon) + epsilon * 0.5, abs=0.012)
+    assert torch.equal(d.epsilon_greedy(0)(logits), d.greedy(logits))
+    explored = d.epsilon_greedy(1, generator)(logits).bincount(minlength=4) / n
+    torch.testing.assert_close(explored, PROBS[0], atol=0.012, rtol=0)
+
+
+def test_a_generator_leaves_the_global_state_alone(model):
+    before = torch.get_rng_state()
+    runs = []
+    for _ in range(2):
+        select = partial(d.sample, generator=torch.Generator().manual_seed(3))
+        runs.append(d.generate(model, PROMPT, select=select, max_new_tokens=10).sequences)
+    assert torch.equal(*runs) and torch.equal(before, torch.get_rng_state())
+
+
+def test_sampling_with_every_token_banned_is_explained(model):
+    with pytest.raises(ValueError, match="ningún token posible"):
+        d.generate(model, torch.arange(23)[None], transforms=[d.no_repeat_ngram(1)], select=d.sample, max_new_tokens=1)
+
+
+# ---------------------------------------------------------------- bucle
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_logprobs_are_those_of_the_unmodified_model(model, use_cache):
+    torch.manual_seed(0)
+    transforms = [d.temperature(0.3), d.top_k(3)]
+    out = d.generate(model, PROMPT, transforms=transforms, select=d.sample, max_new_tokens=9, use_cache=use_cache)
+    with torch.no_grad():
+        raw = model(out.sequences).logits[:, :-1].log_softmax(-1)
+    expected = raw.gather(-1, out.sequences[:, 1:, None])[:, 2:, 0]
+    torch.testing.assert_close(out.logprobs, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_cache_sees_each_token_once(model):
+    lengths = []
+    hook = model.register_forward_pre_hook(lambda m, a, k: lengths.append(k["input_ids"].size(1)), with_kwargs=True)
+    try:
+        d.generate(model, PROMPT, max_new_tokens=5)
+        d.generate(model, PROMPT, max_new_tokens=3, use_cache=False)
+    finally:
+        hook.remove()
+    assert lengths == [3, 1, 1, 1, 1, 3, 4, 5]
+
+
+def test_stream_is_lazy_and_leaves_autograd_on(model):
+    calls = []
+    hook = model.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        steps = d.stream(model, PROMPT, max_new_tokens=10)
+        assert not calls
+        next(steps)
+        assert len(calls) == 1 and torch.is_grad_enabled()
+    finally:
+        hook.remove()
+
+
+def test_finished_rows_are_padded_and_score_zero(model):
+    ids = torch.tensor([[4, 9, 1], [2, 2, 8]])
+    free = d.generate(model, ids, max_new_tokens=8)
+    eos = free.new_ids[0, 2].item()
+    out = d.generate(model, ids, max_new_tokens=8, eos_token_id=eos, pad_token_id=22)
+    for row in range(2):
+        new = free.new_ids[row].tolist()
+        length = new.index(eos) + 1 if eos in new else len(new)
+        assert out.new_ids[row].tolist() == (new[:length] + [22] * 8)[: out.new_ids.size(1)]
+        assert out.logprobs[row, length:].abs().sum() == 0 and (out.logprobs[row, :length] < 0).all()
+
+
+def test_top_n_and_table(mini):
+    model, tokenizer = mini
+    ids = tokenizer("Había una vez", return_tensors="pt").input_ids
+    out = d.generate(model, ids, max_new_tokens=4, top_n=3)
+    table = out.table(tokenizer)
+    assert list(table.columns) == ["Entrada", "Elegido", "Opción 1", "Opción 2", "Opción 3"] and len(table) == 4
+    assert table["Entrada"].iloc[0] == "Había una vez"
+    with torch.no_grad():
+        best = model(ids).logits[0, -1].softmax(-1).topk(3)
+    assert [p for _, p in out.choices(tokenizer)[0]] == pytest.approx(best.values.tolist(), abs=1e-5)
+    assert table["Opción 1"].iloc[0].startswith(d.show_token(tokenizer, best.indices[0].item()))
+    with pytest.raises(ValueError, match="top_n=5"):
+        d.generate(model, ids, max_new_tokens=1).table(tokenizer)
+    assert out.text(tokenizer) == tokenizer.decode(out.sequences[0].tolist())
+
+
+def test_show_token_shows_spaces_lines_and_bytes(mini):
+    _, tokenizer = mini
+    shown = "".join(d.show_token(tokenizer, i) for i in tokenizer(" vez\n🙂").input_ids)
+    assert shown == "␣vez⏎⟨F0⟩⟨9F⟩⟨99⟩⟨82⟩"
+
+
+# ---------------------------------------------------------------- búsqueda en haz frente a fuerza bruta
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_beam_finds_the_true_optimum(seed):
+    """Con tantos haces como prefijos posibles, la búsqueda en haz es exhaustiva."""
+    model = tiny_model(seed, vocab=5)
+    ids, n = torch.tensor([[1, 3]]), 3
+    scores = {}
+    for tail in product(range(5), repeat=n):
+        full = torch.cat([ids, torch.tensor([tail])], 1)
+        with torch.no_grad():
+            raw = model(full).logits[:, :-1].log_softmax(-1)
+        scores[tail] = raw.gather(-1, full[:, 1:, None])[0, 1:, 0].sum().item()
+    best = max(scores, key=scores.get)
+    out = d.beam_search(model, ids, num_beams=25, max_new_tokens=n, length_penalty=0.0)
+    assert tuple(out.new_ids[0].tolist()) == best
+    assert out.scores[0].item() == pytest.approx(scores[best], abs=1e-4)
+    assert out.logprobs.sum().item() == pytest.approx(scores[best], abs=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_tree_is_consistent(model, beams):
+    ids = torch.tensor([[4, 9, 1], [2, 2, 8]])
+    out = d.beam_search(model, ids, num_beams=beams, max_new_tokens=6, eos_token_id=5)
+    for row in range(2):
+        ends = [n for n in out.tree if n.row == row and n.status == "terminada"]
+        best = max(ends, key=lambda n: n.score)
+        assert best.score == pytest.approx(out.scores[row].item(), abs=1e-5)
+        path = []
+        while True:
+            path.append(best.token_id)
+            if best.parent < 0:
+                break
+            child, best = best, out.tree[best.parent]
+            assert best.step == child.step - 1 and best.row == row and best.status == "viva"
+            assert child.total <= best.total
+        assert path[::-1] == out.new_ids[row, : len(path)].tolist()
+        for step in range(5):
+            assert sum(n.status == "viva" for n in out.tree if n.row == row and n.step == step) <= beams
+
+
+# ---------------------------------------------------------------- entradas que se rechazan sin calcular nada
+class Untouchable:
+    """Un modelo que no se deja llamar: el error debe llegar antes."""
+
+    device = torch.device("cpu")
+    config = SimpleNamespace(vocab_size=23, max_position_embeddings=48)
+
+    def __call__(self, *args, **kwargs):
+        raise AssertionError("se ha calculado algo antes de validar")
+
+
+BAD = [
+    (dict(input_ids="Había una vez"), r"Esperaba ids.*str.*'Había una vez'.*tokenizer"),
+    (dict(input_ids=[[1, 2]]), r"Esperaba ids.*list"),
+    (dict(input_ids=torch.empty(1, 0)), r"vacío.*\(1, 0\)"),
+    (dict(input_ids=torch.empty(0, 3, dtype=torch.long)), r"vacío.*\(0, 3\)"),
+    (dict(input_ids=torch.tensor([1, 2])), r"\(B, T\).*\(2,\).*ids\[None"),
+    (dict(input_ids=torch.ones(1, 3)), r"enteros.*float32"),
+    (dict(input_ids=torch.tensor([[1, 23]])), r"fuera del vocabulario.*0 a 22.*mayor 23"),
+    (dict(input_ids=torch.tensor([[-1, 2]])), r"fuera del vocabulario.*menor es -1"),
+    (dict(input_ids=torch.ones(1, 40, dtype=torch.long), max_new_tokens=9), r"40 tokens.*9 nuevos = 49.*48.*como mucho 8"),
+    (dict(max_new_tokens=0), r"max_new_tokens.*es 0"),
+    (dict(max_new_tokens=2.5), r"max_new_tokens.*es 2\.5"),
+    (dict(eos_token_id=23), r"eos_token_id.*\[23\]"),
+    (dict(pad_token_id=-1), r"pad_token_id.*\[-1\]"),
+    (dict(attention_mask=torch.ones(1, 2)), r"attention_mask.*\(1, 3\).*\(1, 2\)"),
+    (dict(attention_mask=torch.tensor([[1, 1, 0]])), r"derecha.*padding_side"),
+    (dict(input_ids=PROMPT.to("meta")), r"modelo está en cpu y los ids en meta.*model\.device"),
+]
+BAD_STREAM = [
+    (dict(top_n=-1), r"top_n.*-1"),
+    (dict(select="greedy"), r"funciones.*'greedy'"),
+    (dict(transforms=[0.7]), r"funciones.*0\.7"),
+]
+BAD_BEAM = [
+    (dict(num_beams=0), r"num_beams.*es 0"),
+    (dict(num_beams=-2), r"num_beams.*es -2"),
+    (dict(num_return_sequences=4), r"num_return_sequences.*entre 1 y num_beams \(3\).*es 4"),
+    (dict(length_penalty="larga"), r"length_penalty.*'larga'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD + BAD_STREAM)
+@pytest.mark.parametrize("function", [d.stream, d.generate])
+def test_bad_input_is_refused_before_computing(function, arguments, message):
+    kwargs = {"input_ids": PROMPT, "max_new_tokens": 4} | arguments
+    with pytest.raises(ValueError, match=message):
+        function(Untouchable(), kwargs.pop("input_ids"), **kwargs)
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD + BAD_BEAM)
+def test_bad_input_to_beam_search(arguments, message):
+    kwargs = {"input_ids": PROMPT, "max_new_tokens": 4, "num_beams": 3} | arguments
+    with pytest.raises(ValueError, match=message):
+        d.beam_search(Untouchable(), kwargs.pop("input_ids"), **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("factory", "values", "word"),
+    [
+        (d.temperature, [0, -1.5, float("nan"), float("inf"), "0.7", None, True], "temperatura"),
+        (d.top_k, [0, -3, 2.5, "5", None, True], "k debe"),
+        (d.top_p, [0, 1.01, -0.2, float("nan"), "0.9"], r"\(0, 1\]"),
+        (d.min_p, [0, 1.5, -1, None], r"\(0, 1\]"),
+        (d.repetition_penalty, [0, -1, "2", float("nan")], "penalización"),
+        (d.no_repeat_ngram, [0, -1, 1.5], "n debe"),
+        (d.epsilon_greedy, [-0.1, 1.1, float("nan"), "0.5"], r"\[0, 1\]"),
+    ],
+)
+def test_bad_parameters_name_the_value(factory, values, word):
+    for value in values:
+        with pytest.raises(ValueError, match=word) as error:
+            factory(value)
+        assert repr(value) in str(error.value)

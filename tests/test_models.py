@@ -1,0 +1,143 @@
+"""Perfiles, puntos de control y sus errores."""
+
+import json
+import shutil
+import socket
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from course_utils import models
+from course_utils.models import Profile, checkpoint, load_model
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Una copia del decodificador embebido que se puede romper."""
+    return shutil.copytree(checkpoint("decoder", "mini"), tmp_path / "con espacio y eñe")
+
+
+def broken(directory):
+    return Profile("roto", {"decoder": str(directory)})
+
+
+def test_mini_loads_with_plain_hugging_face_classes_in_float32():
+    model = AutoModelForCausalLM.from_pretrained(checkpoint("decoder"))
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint("decoder"))
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    assert len(tokenizer) == model.config.vocab_size
+    assert [tokenizer.eos_token, tokenizer.pad_token, tokenizer.mask_token] == ["<|endoftext|>", "<|pad|>", "<mask>"]
+
+
+def test_load_model_is_ready_to_use_and_restores_the_progress_bar(mini):
+    model, tokenizer = mini
+    assert not model.training and model.dtype == torch.float32 and model.device.type == "cpu"
+    before = logging.is_progress_bar_enabled()
+    load_model("decoder")
+    assert logging.is_progress_bar_enabled() == before
+    text = "¡Qué pingüino! —dijo el ñandú 🙂"
+    assert tokenizer.decode(tokenizer(text).input_ids) == text
+
+
+def test_mini_works_without_any_socket(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("intento de conexión")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    load_model("decoder", "mini")
+
+
+def test_environment_chooses_and_the_argument_wins(monkeypatch):
+    monkeypatch.setenv("CURSO_PERFIL", "completo")
+    assert checkpoint("decoder") == "DeepESP/gpt2-spanish"
+    assert checkpoint("encoder") == "dccuchile/bert-base-spanish-wwm-cased"
+    assert checkpoint("decoder", "mini").endswith("decoder")
+    monkeypatch.setenv("CURSO_PERFIL", "")
+    assert models.get_profile().name == "mini"
+
+
+def test_unknown_names_list_the_valid_ones(monkeypatch):
+    with pytest.raises(ValueError, match=r"'traductor'.*decoder"):
+        checkpoint("traductor")
+    with pytest.raises(ValueError, match=r"'jokes'.*decoder, encoder"):
+        checkpoint("jokes", "completo")
+    with pytest.raises(ValueError, match=r"'maxi'.*mini, completo.*CURSO_PERFIL"):
+        checkpoint("decoder", "maxi")
+    monkeypatch.setenv("CURSO_PERFIL", "enorme")
+    with pytest.raises(ValueError, match=r"'enorme'.*mini, completo"):
+        load_model("decoder")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "generation_config.json"])
+def test_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ValueError, match=f"Falta el fichero {name}.*git checkout"):
+        load_model("decoder", broken(copy))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("with_hashes", [True, False])
+def test_truncated_file_is_named(copy, name, with_hashes):
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[: len(data) // 2])
+    if not with_hashes:
+        (copy / "sha256.json").unlink()
+        if name != "model.safetensors":
+            return  # sin hashes solo se puede reconocer un safetensors cortado
+    with pytest.raises(ValueError, match=f"{name}.*truncado.*git checkout"):
+        load_model("decoder", broken(copy))
+
+
+def test_altered_weights_are_refused(copy):
+    data = bytearray((copy / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(data)
+    with pytest.raises(ValueError, match=r"model\.safetensors.*alterado"):
+        checkpoint("decoder", broken(copy))
+
+
+def test_missing_directory(tmp_path):
+    with pytest.raises(ValueError, match=r"Falta el fichero config\.json"):
+        checkpoint("decoder", broken(tmp_path / "nada"))
+
+
+def test_hub_without_network_says_how_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValueError, match=r"No he podido cargar .*sigue con el perfil «mini»"):
+        load_model("decoder", Profile("falso", {"decoder": "nadie/este-modelo-no-existe"}))
+
+
+def test_checkpoints_are_small_safe_and_described():
+    root = models._CHECKPOINTS
+    files = [f for f in root.rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) <= 60e6
+    assert {f.suffix for f in files} <= {".json", ".safetensors", ".md"}
+    for directory in {f.parent for f in files}:
+        hashes = json.loads((directory / "sha256.json").read_text(encoding="utf-8"))
+        assert {f.name for f in directory.iterdir()} - set(hashes) == {"sha256.json", "README.md"}
+        assert all(models.sha256(directory / name) == value for name, value in hashes.items())
+
+
+def test_weights_are_half_precision_on_disk():
+    from safetensors import safe_open
+
+    with safe_open(f"{checkpoint('decoder', 'mini')}/model.safetensors", framework="pt") as weights:
+        assert {weights.get_tensor(k).dtype for k in weights.keys()} == {torch.float16}  # noqa: SIM118
+
+
+def test_the_model_continues_in_spanish(mini):
+    """«Había una vez» sigue con palabras de verdad: la mayoría están en el vocabulario común del propio texto."""
+    model, tokenizer = mini
+    from course_utils import decoding
+
+    ids = tokenizer("Había una vez", return_tensors="pt").input_ids
+    torch.manual_seed(0)
+    transforms = [decoding.temperature(0.7), decoding.top_k(40)]
+    out = decoding.generate(model, ids.repeat(8, 1), transforms=transforms, select=decoding.sample, max_new_tokens=80)
+    words = " ".join(out.text(tokenizer, row).lower() for row in range(8)).split()
+    frequent = "de la que el en y a los se no un por con una su para es al lo como más del le las me él si mi ya era había"
+    share = sum(word.strip(".,;:¡!¿?—-") in frequent.split() for word in words) / len(words)
+    assert share > 0.3  # en español escrito, entre un 35 y un 45 %

@@ -1,0 +1,67 @@
+"""La forma del paquete: quién importa a quién, cuánto pesa y cuánto tarda en importarse."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import course_utils
+
+PACKAGE = Path(course_utils.__file__).parent
+ALLOWED = {  # planta baja: no importa hermanos; primera planta: se apoya en ella
+    "metrics": {"scoring"},
+    "jokes": {"models"},
+    "checks": {"decoding", "scoring"},
+    "widgets": {"decoding", "plots"},
+    "doctor": {"models"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def siblings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("course_utils")):
+            inside = (node.module or "").removeprefix("course_utils").strip(".")
+            yield from [inside.split(".")[0]] if inside else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("course_utils."))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: p.stem)
+def test_arrows_go_one_way(module):
+    name = module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert set(siblings(ast.parse(module.read_text(encoding="utf-8")))) <= ALLOWED.get(name, set())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: p.stem)
+def test_public_functions_are_documented_in_full(module):
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            text = ast.get_docstring(node)
+            assert text, f"{module.name}: {node.name} no tiene docstring"
+            raises = any(isinstance(n, ast.Raise) for n in ast.walk(node))
+            assert not raises or "Raises" in text, f"{module.name}: {node.name} lanza errores que no documenta"
+
+
+def test_no_star_imports_and_no_pickle():
+    source = "\n".join(m.read_text(encoding="utf-8") for m in MODULES)
+    assert not re.search(r"import \*|import pickle|torch\.load\(|trust_remote_code=True", source)
+
+
+def test_the_package_stays_small():
+    assert sum(len(m.read_text(encoding="utf-8").splitlines()) for m in MODULES) <= 1500
+
+
+def test_import_is_light():
+    code = "import sys, time; t = time.perf_counter(); import course_utils; s = time.perf_counter() - t; "
+    code += "print(s, sorted(m for m in sys.modules if m.split('.')[0] in {'torch', 'transformers', 'numpy', 'pandas'}))"
+    best = []
+    for _ in range(3):
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        seconds, heavy = out.split(" ", 1)
+        assert heavy.strip() == "[]"
+        best.append(float(seconds))
+    assert min(best) < 0.3
