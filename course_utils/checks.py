@@ -58,7 +58,9 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
     """
     outcomes = review(exercise, answer)
     if outcomes is None:
-        report = f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
+        report = (
+            f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
+        )
     else:
         lines = []
         for outcome in outcomes:
@@ -66,7 +68,9 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
             if outcome.received is not None:
                 lines += [f"   He recibido: {outcome.received}", f"   Pista: {outcome.rule.hint}"]
         solved = all(outcome.received is None for outcome in outcomes)
-        lines.append(f"¡Ejercicio {exercise} resuelto!" if solved else f"Ejercicio {exercise}: casi; corrige y prueba otra vez.")
+        lines.append(
+            f"¡Ejercicio {exercise} resuelto!" if solved else f"Ejercicio {exercise}: casi; corrige y prueba otra vez."
+        )
         report = "\n".join(lines)
     if strict and (outcomes is None or any(outcome.received is not None for outcome in outcomes)):
         raise AssertionError(report)
@@ -134,7 +138,14 @@ def _toy_model():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(30)  # su búsqueda voraz no entra en bucle
         config = GPT2Config(
-            vocab_size=29, n_positions=64, n_embd=16, n_layer=2, n_head=2, initializer_range=0.6, bos_token_id=None, eos_token_id=None
+            vocab_size=29,
+            n_positions=64,
+            n_embd=16,
+            n_layer=2,
+            n_head=2,
+            initializer_range=0.6,
+            bos_token_id=None,
+            eos_token_id=None,
         )
         return GPT2LMHeadModel(config).eval()
 
@@ -223,27 +234,91 @@ def _feeds_one_token(answer) -> str | None:
 
 EXERCISES: dict[str, tuple[Rule, ...]] = {
     "2.1": (
-        Rule("Devuelve una distribución: cada fila suma 1", _rows_add_up, "Aplica softmax sobre el vocabulario, dim=-1, y devuelve el resultado."),
-        Rule("Con temperatura 1 no cambia nada", _temperature(1.0), "Con t = 1 el resultado es softmax(logits): no toques los logits de ninguna otra forma."),
-        Rule("Con temperatura 0.5 la distribución se afila", _temperature(0.5), "La temperatura divide los logits, y los divide antes del softmax: softmax(z / t)."),
-        Rule("Con temperatura 2 la distribución se aplana", _temperature(2.0), "La temperatura divide los logits, y los divide antes del softmax: softmax(z / t)."),
-        Rule("No modifica los logits que recibe", lambda f: _keeps_inputs(f, LOGITS.clone(), 0.5), "Escribe logits / t, que crea un tensor nuevo, en lugar de logits /= t."),
+        Rule(
+            "Devuelve una distribución: cada fila suma 1",
+            _rows_add_up,
+            "Aplica softmax sobre el vocabulario, dim=-1, y devuelve el resultado.",
+        ),
+        Rule(
+            "Con temperatura 1 no cambia nada",
+            _temperature(1.0),
+            "Con t = 1 el resultado es softmax(logits): no toques los logits de ninguna otra forma.",
+        ),
+        Rule(
+            "Con temperatura 0.5 la distribución se afila",
+            _temperature(0.5),
+            "La temperatura divide los logits, y los divide antes del softmax: softmax(z / t).",
+        ),
+        Rule(
+            "Con temperatura 2 la distribución se aplana",
+            _temperature(2.0),
+            "La temperatura divide los logits, y los divide antes del softmax: softmax(z / t).",
+        ),
+        Rule(
+            "No modifica los logits que recibe",
+            lambda f: _keeps_inputs(f, LOGITS.clone(), 0.5),
+            "Escribe logits / t, que crea un tensor nuevo, en lugar de logits /= t.",
+        ),
     ),
     "2.2": (
-        Rule("Con k = 2 deja vivos los dos mejores de cada fila", _top_k(2), "Compara cada logit con el k-ésimo mayor de su fila, logits.topk(k).values[:, -1:], y pon -inf en los menores."),
-        Rule("Con k = 1 solo queda el mejor", _top_k(1), "El umbral es el último de los k valores que da topk, no el primero ni una posición fija."),
-        Rule("Con k = V no quita ninguno", _top_k(5), "El k-ésimo mayor también se queda: quita los menores estrictos (<), no los menores o iguales (<=)."),
-        Rule("Funciona con una sola fila", _top_k(3, LOGITS[:1]), "Deja las operaciones en la última dimensión y conserva la forma (B, V)."),
-        Rule("No modifica los logits que recibe", lambda f: _keeps_inputs(f, LOGITS.clone(), 2), "Usa masked_fill (sin guion bajo final) o trabaja sobre logits.clone()."),
+        Rule(
+            "Con k = 2 deja vivos los dos mejores de cada fila",
+            _top_k(2),
+            "Compara cada logit con el k-ésimo mayor de su fila, topk(k).values[:, -1:], y pon -inf en los menores.",
+        ),
+        Rule(
+            "Con k = 1 solo queda el mejor",
+            _top_k(1),
+            "El umbral es el último de los k valores que da topk, no el primero ni una posición fija.",
+        ),
+        Rule(
+            "Con k = V no quita ninguno",
+            _top_k(5),
+            "El k-ésimo mayor también se queda: quita los menores estrictos (<), no los menores o iguales (<=).",
+        ),
+        Rule(
+            "Funciona con una sola fila",
+            _top_k(3, LOGITS[:1]),
+            "Deja las operaciones en la última dimensión y conserva la forma (B, V).",
+        ),
+        Rule(
+            "No modifica los logits que recibe",
+            lambda f: _keeps_inputs(f, LOGITS.clone(), 2),
+            "Usa masked_fill (sin guion bajo final) o trabaja sobre logits.clone().",
+        ),
     ),
     "2.3": (
-        Rule("Para en cuanto escribe el EOS, que queda al final", _stops_at_eos, "Añade el token a los ids y, después, si es igual a eos_token_id, sal del bucle con break."),
-        Rule("Sin EOS escribe max_new_tokens tokens", _respects_limit, "Recorre range(max_new_tokens): el EOS puede no llegar nunca."),
-        Rule("Un EOS dentro del prompt no detiene nada", _ignores_prompt_eos, "Mira solo el token recién elegido, no todos los ids."),
+        Rule(
+            "Para en cuanto escribe el EOS, que queda al final",
+            _stops_at_eos,
+            "Añade el token a los ids y, después, si es igual a eos_token_id, sal del bucle con break.",
+        ),
+        Rule(
+            "Sin EOS escribe max_new_tokens tokens",
+            _respects_limit,
+            "Recorre range(max_new_tokens): el EOS puede no llegar nunca.",
+        ),
+        Rule(
+            "Un EOS dentro del prompt no detiene nada",
+            _ignores_prompt_eos,
+            "Mira solo el token recién elegido, no todos los ids.",
+        ),
     ),
     "2.4": (
-        Rule("Escribe lo mismo que sin caché", _cached_ids(8), "La caché de un paso, salida.past_key_values, se pasa en el siguiente; devuelve el prompt y lo nuevo, (1, T + n)."),
-        Rule("También si se pide un solo token", _cached_ids(1), "La primera llamada, con el prompt entero, ya da los logits del primer token nuevo."),
-        Rule("Tras el prompt, cada llamada recibe un solo token", _feeds_one_token, "A partir de la segunda llamada pasa solo el token nuevo, de forma (1, 1), junto con past_key_values."),
+        Rule(
+            "Escribe lo mismo que sin caché",
+            _cached_ids(8),
+            "La caché de un paso, salida.past_key_values, se pasa en el siguiente; devuelve el prompt y lo nuevo.",
+        ),
+        Rule(
+            "También si se pide un solo token",
+            _cached_ids(1),
+            "La primera llamada, con el prompt entero, ya da los logits del primer token nuevo.",
+        ),
+        Rule(
+            "Tras el prompt, cada llamada recibe un solo token",
+            _feeds_one_token,
+            "A partir de la segunda llamada pasa solo el token nuevo, de forma (1, 1), junto con past_key_values.",
+        ),
     ),
 }

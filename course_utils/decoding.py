@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -37,6 +37,8 @@ def _is_count(value, minimum: int = 1) -> bool:
 def temperature(t: float) -> Transform:
     """Divide los logits entre ``t``: por debajo de 1 afila la distribución y por encima la aplana.
 
+    Ackley, Hinton y Sejnowski (1985). Se enseña en las sesiones 02 y 03.
+
     Parameters
     ----------
     t : float
@@ -46,10 +48,6 @@ def temperature(t: float) -> Transform:
     ------
     ValueError
         Si ``t`` no es un número mayor que 0: el límite ``t → 0`` es la búsqueda voraz (``greedy``).
-
-    Notes
-    -----
-    Ackley, Hinton y Sejnowski (1985). Se enseña en las sesiones 02 y 03.
     """
     _require(
         _is_number(t) and 0 < t < float("inf"),
@@ -61,14 +59,12 @@ def temperature(t: float) -> Transform:
 def top_k(k: int) -> Transform:
     """Deja vivos los ``k`` logits mayores (y sus empates) y pone los demás a -inf.
 
+    Fan, Lewis y Dauphin (2018). Se enseña en las sesiones 02 y 03.
+
     Raises
     ------
     ValueError
         Si ``k`` no es un entero mayor o igual que 1.
-
-    Notes
-    -----
-    Fan, Lewis y Dauphin (2018). Se enseña en las sesiones 02 y 03.
     """
     _require(_is_count(k), f"k debe ser un entero mayor o igual que 1 y es {k!r}. Para no filtrar, quita top_k.")
 
@@ -82,14 +78,12 @@ def top_k(k: int) -> Transform:
 def top_p(p: float) -> Transform:
     """Muestreo de núcleo: deja el menor conjunto de tokens cuya probabilidad suma al menos ``p``.
 
+    Holtzman et al. (2020). Se enseña en la sesión 03.
+
     Raises
     ------
     ValueError
         Si ``p`` no está en (0, 1].
-
-    Notes
-    -----
-    Holtzman et al. (2020). Se enseña en la sesión 03.
     """
     _require(_is_number(p) and 0 < p <= 1, f"p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita top_p o usa 1.")
 
@@ -108,14 +102,12 @@ def top_p(p: float) -> Transform:
 def min_p(p: float) -> Transform:
     """Quita los tokens con probabilidad menor que ``p`` veces la del más probable.
 
+    Nguyen et al. (2024). Se enseña en la sesión 03.
+
     Raises
     ------
     ValueError
         Si ``p`` no está en (0, 1].
-
-    Notes
-    -----
-    Nguyen et al. (2024). Se enseña en la sesión 03.
     """
     _require(_is_number(p) and 0 < p <= 1, f"min_p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita min_p.")
 
@@ -131,15 +123,12 @@ def repetition_penalty(r: float) -> Transform:
     """Aleja de lo ya escrito: divide entre ``r`` los logits positivos de los tokens vistos y multiplica los negativos.
 
     El relleno no cuenta como visto: si el lote lleva ``attention_mask``, ``stream`` y ``beam_search`` se la pasan.
+    Keskar et al. (2019), CTRL. Se enseña en la sesión 03.
 
     Raises
     ------
     ValueError
         Si ``r`` no es un número mayor que 0.
-
-    Notes
-    -----
-    Keskar et al. (2019), CTRL. Se enseña en la sesión 03.
     """
     _require(
         _is_number(r) and 0 < r < float("inf"),
@@ -159,14 +148,12 @@ def repetition_penalty(r: float) -> Transform:
 def no_repeat_ngram(n: int) -> Transform:
     """Prohíbe el token que repetiría un n-grama de la secuencia (el *prompt* incluido).
 
+    Paulus, Xiong y Socher (2018). Se enseña en la sesión 03.
+
     Raises
     ------
     ValueError
         Si ``n`` no es un entero mayor o igual que 1.
-
-    Notes
-    -----
-    Paulus, Xiong y Socher (2018). Se enseña en la sesión 03.
     """
     _require(_is_count(n), f"n debe ser un entero mayor o igual que 1 y es {n!r}. Para no prohibir nada, quítalo.")
 
@@ -191,7 +178,7 @@ def greedy(logits: torch.Tensor) -> torch.Tensor:
 
 
 def sample(logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Muestreo: un token al azar según softmax(logits). (B, V) -> (B,).
+    """Muestreo: un token al azar según softmax(logits). (B, V) -> (B,). Se enseña en la sesión 02.
 
     Parameters
     ----------
@@ -203,10 +190,6 @@ def sample(logits: torch.Tensor, generator: torch.Generator | None = None) -> to
     ------
     ValueError
         Si las transformaciones no han dejado ningún token vivo en alguna fila.
-
-    Notes
-    -----
-    Se enseña en la sesión 02.
     """
     try:
         return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
@@ -221,16 +204,12 @@ def epsilon_greedy(epsilon: float, generator: torch.Generator | None = None) -> 
     """Con probabilidad ``epsilon`` explora (muestrea de la distribución); si no, explota (``greedy``).
 
     Es la convención del aprendizaje por refuerzo: ``epsilon=0`` es búsqueda voraz y ``epsilon=1`` es muestreo.
-    Cada fila del lote tira su propia moneda.
+    Cada fila del lote tira su propia moneda. Sutton y Barto (2018), cap. 2. Se enseña en la sesión 02.
 
     Raises
     ------
     ValueError
         Si ``epsilon`` no está en [0, 1].
-
-    Notes
-    -----
-    Sutton y Barto (2018), cap. 2. Se enseña en la sesión 02.
     """
     _require(
         _is_number(epsilon) and 0 <= epsilon <= 1,
@@ -338,18 +317,13 @@ class Generation:
 def show_token(tokenizer, token_id: int) -> str:
     """Un token que se deja ver: «␣» es espacio, «⏎» fin de línea y «⟨C3⟩» un byte que no es letra por sí solo."""
     text = tokenizer.decode([token_id])
-    if "\ufffd" in text:  # parte de un carácter: mejor sus bytes que «�»
-        alphabet = _bytes_by_symbol()
-        symbols = tokenizer.convert_ids_to_tokens(token_id)
-        return "".join(f"⟨{alphabet[s]:02X}⟩" if s in alphabet else s for s in symbols)
-    return text.replace(" ", "␣").replace("\n", "⏎")
+    if "\ufffd" not in text:
+        return text.replace(" ", "␣").replace("\n", "⏎")
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-
-def _bytes_by_symbol() -> dict[str, int]:
-    """El alfabeto de los BPE a nivel de bytes: qué byte representa cada símbolo visible (GPT-2, 2019)."""
-    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [b for b in range(256) if b not in visible]
-    return {chr(b): b for b in visible} | {chr(256 + i): b for i, b in enumerate(hidden)}
+    byte_of = {symbol: byte for byte, symbol in bytes_to_unicode().items()}  # el alfabeto de los BPE de bytes
+    symbols = tokenizer.convert_ids_to_tokens(token_id)
+    return "".join(f"⟨{byte_of[s]:02X}⟩" if s in byte_of else s for s in symbols)
 
 
 # ---------------------------------------------------------------- comprobaciones
@@ -372,7 +346,9 @@ def _check_ids(model, input_ids, attention_mask, max_new_tokens: int, specials: 
         not input_ids.is_floating_point() and input_ids.dtype != torch.bool,
         f"Los ids deben ser enteros y son {input_ids.dtype}. Usa los input_ids del tokenizador, sin convertirlos.",
     )
-    _require(_is_count(max_new_tokens), f"max_new_tokens debe ser un entero mayor o igual que 1 y es {max_new_tokens!r}.")
+    _require(
+        _is_count(max_new_tokens), f"max_new_tokens debe ser un entero mayor o igual que 1 y es {max_new_tokens!r}."
+    )
     device = getattr(model, "device", input_ids.device)
     _require(
         input_ids.device == device,
@@ -388,7 +364,7 @@ def _check_ids(model, input_ids, attention_mask, max_new_tokens: int, specials: 
     )
     _require(
         all(_is_count(i, 0) and (vocab is None or i < vocab) for i in specials),
-        f"eos_token_id y pad_token_id deben estar en el vocabulario (de 0 a {(vocab or 0) - 1}) y son {list(specials)}.",
+        f"eos_token_id y pad_token_id deben estar entre 0 y {(vocab or 0) - 1} y son {list(specials)}.",
     )
     total = input_ids.size(1) + max_new_tokens
     _require(
@@ -450,7 +426,11 @@ def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
 
 def _grow(attention_mask):
     """Añade una columna de unos: el token nuevo se atiende."""
-    return None if attention_mask is None else torch.cat([attention_mask, attention_mask.new_ones(len(attention_mask), 1)], 1)
+    return (
+        None
+        if attention_mask is None
+        else torch.cat([attention_mask, attention_mask.new_ones(len(attention_mask), 1)], 1)
+    )
 
 
 def stream(
@@ -466,7 +446,7 @@ def stream(
     top_n: int = 0,
     use_cache: bool = True,
 ) -> Iterator[Step]:
-    """Genera paso a paso: cada ``Step`` llega en cuanto se elige su token.
+    """Genera paso a paso: cada ``Step`` llega en cuanto se elige su token. Se enseña en la sesión 02.
 
     Parameters
     ----------
@@ -477,7 +457,7 @@ def stream(
     attention_mask : torch.Tensor, optional
         (B, T), 0 donde hay relleno. Sin ella, y con un ``pad_token_id`` distinto del EOS, se deduce de los ids.
     transforms : sequence of Transform
-        Se aplican en orden. El de Hugging Face es: repetition_penalty, no_repeat_ngram, temperature, top_k, top_p, min_p.
+        En orden; el de Hugging Face: repetition_penalty, no_repeat_ngram, temperature, top_k, top_p, min_p.
     select : Selector
         ``greedy``, ``sample``, ``epsilon_greedy(…)`` o cualquier función (B, V) -> (B,).
     max_new_tokens : int
@@ -495,10 +475,6 @@ def stream(
     ------
     ValueError
         Antes de calcular nada, si la entrada no vale (vacía, fuera del vocabulario, más larga que el contexto, …).
-
-    Notes
-    -----
-    Se enseña en la sesión 02.
     """
     mask, eos, pad = _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad_token_id)
     _require(_is_count(top_n, 0), f"top_n debe ser un entero mayor o igual que 0 y es {top_n!r}.")
@@ -562,16 +538,12 @@ def beam_search(
     La puntuación final es la suma de log-probabilidades entre ``longitud ** length_penalty``. Devuelve
     ``num_return_sequences`` filas por *prompt*, de mejor a peor, con ``scores`` y ``tree`` (el árbol de la búsqueda).
     Como en Hugging Face: con un haz es la búsqueda voraz, y la búsqueda para cuando ninguna rama viva puede,
-    a su longitud actual, mejorar la peor de las terminadas.
+    a su longitud actual, mejorar la peor de las terminadas. Graves (2012); Wu et al. (2016). Sesión 03.
 
     Raises
     ------
     ValueError
         Lo mismo que ``stream`` y, además, si ``num_beams`` < 1 o ``num_return_sequences`` > ``num_beams``.
-
-    Notes
-    -----
-    Graves (2012); Wu et al. (2016) para la normalización por longitud. Se enseña en la sesión 03.
     """
     mask, eos, pad = _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad_token_id)
     _require(_is_count(num_beams), f"num_beams debe ser un entero mayor o igual que 1 y es {num_beams!r}.")
@@ -661,16 +633,9 @@ def _grow_tree(tree, leaves, step, parent, token, total, score, finishing, ends,
 
 
 def _single_beam(model, input_ids, mask, transforms, max_new_tokens, eos, pad, length_penalty) -> Generation:
-    """Un solo haz es la búsqueda voraz: el árbol es una rama por fila."""
-    greedy_steps = _steps(model, input_ids, mask, tuple(transforms), greedy, max_new_tokens, eos, pad, 0, True)
-    found = _collect(input_ids, greedy_steps)
-    tree, scores = [], []
-    for row, (ids, totals) in enumerate(zip(found.new_ids.tolist(), found.logprobs.cumsum(1).tolist(), strict=True)):
-        length = next((i for i, token in enumerate(ids, 1) if token in eos.tolist()), len(ids))
-        for i in range(length):
-            status = "viva" if i + 1 < length else "terminada"
-            parent = len(tree) - 1 if i else -1
-            tree.append(BeamNode(row, i, parent, ids[i], totals[i], totals[i] / (i + 1) ** length_penalty, status))
-        scores.append(tree[-1].score)
-    scores = torch.tensor(scores, device=input_ids.device)
-    return Generation(found.sequences, found.prompt_length, found.logprobs, scores=scores, tree=tuple(tree))
+    """Un solo haz es la búsqueda voraz: nada que podar y, por tanto, sin árbol."""
+    steps = _steps(model, input_ids, mask, tuple(transforms), greedy, max_new_tokens, eos, pad, 0, True)
+    found = _collect(input_ids, steps)
+    ends = torch.isin(found.new_ids, eos)  # (B, N)
+    length = torch.where(ends.any(1), ends.int().argmax(1) + 1, found.new_ids.size(1))
+    return replace(found, steps=(), scores=found.logprobs.sum(1) / length**length_penalty)

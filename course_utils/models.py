@@ -85,7 +85,7 @@ def checkpoint(role: str, profile: str | Profile | None = None) -> str:
     roles = [r for r in chosen.sources if r in _CLASSES]
     if role not in roles:
         raise ValueError(
-            f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los papeles de ese perfil son: {', '.join(roles)}."
+            f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los que hay son: {', '.join(roles)}."
         )
     source = str(chosen.sources[role])
     if Path(source).is_absolute() or Path(source).exists():
@@ -162,7 +162,9 @@ def _check_safetensors(file: Path) -> None:
         with safetensors.safe_open(file, framework="np"):
             pass
     except safetensors.SafetensorError as error:
-        raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {_RESTORE}") from error
+        raise ValueError(
+            f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {_RESTORE}"
+        ) from error
 
 
 def sha256(file: Path) -> str:

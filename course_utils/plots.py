@@ -89,7 +89,9 @@ def plot_trace(
     Se enseña en la sesión 02.
     """
     if not choices or len({len(step) for step in choices}) != 1 or not choices[0]:
-        raise ValueError(f"Cada paso debe traer las mismas candidatas (al menos una); recibo {[len(s) for s in choices]}.")
+        raise ValueError(
+            f"Cada paso debe traer las mismas candidatas (al menos una); recibo {[len(s) for s in choices]}."
+        )
     probs = np.array([[p for _, p in step] for step in choices])  # (N, n)
     ax = _axes(ax, width=1.7 * probs.shape[1] + 1.5, height=0.42 * len(probs) + 1)
     ax.imshow(probs, cmap="Blues", vmin=0, vmax=probs.max(), aspect="auto")
@@ -112,7 +114,12 @@ def plot_trace(
 
 
 def plot_epsilon_sweep(
-    epsilons: Sequence[float], series: Mapping[str, Sequence[float]], *, ylabel: str, title: str | None = None, ax: Axes | None = None
+    epsilons: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    *,
+    ylabel: str,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Una o varias medidas frente a ε, de explotar siempre (0) a explorar siempre (1).
 
@@ -151,7 +158,9 @@ def plot_times(
 def _lines(x, series, *, xlabel, ylabel, title, ax) -> Axes:
     wrong = {name: len(y) for name, y in series.items() if len(y) != len(x)}
     if wrong or not series:
-        raise ValueError(f"Cada serie necesita {len(x)} valores, uno por punto del eje x; he recibido {wrong or 'ninguna'}.")
+        raise ValueError(
+            f"Cada serie necesita {len(x)} valores, uno por punto del eje x; he recibido {wrong or 'ninguna'}."
+        )
     ax = _axes(ax)
     styles = zip([BLUE, RED, GREEN, ORANGE, GREY], ["o-", "s--", "^-.", "D:", "v-"], strict=True)
     for (name, y), (color, style) in zip(series.items(), styles, strict=False):

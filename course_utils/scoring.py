@@ -6,9 +6,7 @@ import torch
 
 
 @torch.no_grad()
-def token_logprobs(
-    model, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
-) -> torch.Tensor:
+def token_logprobs(model, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
     """Log-probabilidad (nats) de cada token dados los anteriores: ``log P(y_t | y_<t)``.
 
     Parameters
@@ -61,13 +59,21 @@ def _check(model, ids, mask) -> None:
             "texto de un solo token no tiene nada que puntuar; ponle delante el EOS."
         )
     if ids.device != getattr(model, "device", ids.device):
-        raise ValueError(f"El modelo está en {model.device} y los ids en {ids.device}. Llévalos juntos: ids.to(model.device).")
+        raise ValueError(
+            f"El modelo está en {model.device} y los ids en {ids.device}. Llévalos juntos: ids.to(model.device)."
+        )
     config = getattr(model, "config", None)
     vocab, context = getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None)
     low, high = ids.min().item(), ids.max().item()
     if low < 0 or (vocab is not None and high >= vocab):
-        raise ValueError(f"Hay ids fuera del vocabulario (de 0 a {(vocab or 0) - 1}): el menor es {low} y el mayor {high}.")
+        raise ValueError(
+            f"Hay ids fuera del vocabulario (de 0 a {(vocab or 0) - 1}): el menor es {low} y el mayor {high}."
+        )
     if context is not None and ids.size(1) > context:
-        raise ValueError(f"La secuencia tiene {ids.size(1)} tokens y el contexto del modelo es {context}. Pártela en trozos.")
+        raise ValueError(
+            f"La secuencia tiene {ids.size(1)} tokens y el contexto del modelo es {context}. Pártela en trozos."
+        )
     if mask is not None and mask.shape != ids.shape:
-        raise ValueError(f"attention_mask debe tener la forma de los ids, {tuple(ids.shape)}, y tiene {tuple(mask.shape)}.")
+        raise ValueError(
+            f"attention_mask debe tener la forma de los ids, {tuple(ids.shape)}, y tiene {tuple(mask.shape)}."
+        )

@@ -30,7 +30,9 @@ def prompts(draw):
     width = max(lengths)
     ids, mask = torch.full((rows, width), pad), torch.zeros(rows, width, dtype=torch.long)
     for row, length in enumerate(lengths):
-        ids[row, width - length :] = torch.tensor(draw(st.lists(st.integers(0, VOCAB - 1), min_size=length, max_size=length)))
+        ids[row, width - length :] = torch.tensor(
+            draw(st.lists(st.integers(0, VOCAB - 1), min_size=length, max_size=length))
+        )
         mask[row, width - length :] = 1
     return model, ids, mask
 
@@ -62,13 +64,17 @@ def combinations(draw, names):
 def hf_kwargs(ids, mask, new, eos, pad, **kwargs):
     """Argumentos de generate sin sus valores por defecto: top_k=50 está activo al muestrear."""
     off = {"top_k": 0, "temperature": 1.0, "top_p": 1.0}
-    return {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "max_new_tokens": new,
-        "eos_token_id": eos,
-        "pad_token_id": pad if pad is not None else eos,
-    } | (off if kwargs.get("do_sample") else {}) | kwargs
+    return (
+        {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "max_new_tokens": new,
+            "eos_token_id": eos,
+            "pad_token_id": pad if pad is not None else eos,
+        }
+        | (off if kwargs.get("do_sample") else {})
+        | kwargs
+    )
 
 
 def comparable(hf, mask):
@@ -76,7 +82,9 @@ def comparable(hf, mask):
 
 
 @SETTINGS(max_examples=150)
-@given(prompts(), combinations(list(processors)), st.integers(1, 12), optional(st.integers(0, VOCAB - 1)), st.booleans())
+@given(
+    prompts(), combinations(list(processors)), st.integers(1, 12), optional(st.integers(0, VOCAB - 1)), st.booleans()
+)
 def test_greedy_equals_hugging_face(prompt, transforms, new, eos, use_cache):
     model, ids, mask = prompt
     ours, hf = transforms

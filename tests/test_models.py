@@ -138,6 +138,8 @@ def test_the_model_continues_in_spanish(mini):
     transforms = [decoding.temperature(0.7), decoding.top_k(40)]
     out = decoding.generate(model, ids.repeat(8, 1), transforms=transforms, select=decoding.sample, max_new_tokens=80)
     words = " ".join(out.text(tokenizer, row).lower() for row in range(8)).split()
-    frequent = "de la que el en y a los se no un por con una su para es al lo como más del le las me él si mi ya era había"
+    frequent = (
+        "de la que el en y a los se no un por con una su para es al lo como más del le las me él si mi ya era había"
+    )
     share = sum(word.strip(".,;:¡!¿?—-") in frequent.split() for word in words) / len(words)
     assert share > 0.3  # en español escrito, entre un 35 y un 45 %

@@ -57,7 +57,9 @@ def test_the_package_stays_small():
 
 def test_import_is_light():
     code = "import sys, time; t = time.perf_counter(); import course_utils; s = time.perf_counter() - t; "
-    code += "print(s, sorted(m for m in sys.modules if m.split('.')[0] in {'torch', 'transformers', 'numpy', 'pandas'}))"
+    code += (
+        "print(s, sorted(m for m in sys.modules if m.split('.')[0] in {'torch', 'transformers', 'numpy', 'pandas'}))"
+    )
     best = []
     for _ in range(3):
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -19,7 +19,9 @@ def close():
 
 DRAWINGS = [
     lambda ax: plots.plot_distribution({"␣la": 0.5, "␣un": 0.2}, highlight="␣un", title="T", ax=ax),
-    lambda ax: plots.plot_trace([[("a", 0.9), ("b", 0.1)], [("c", 0.5), ("d", 0.3)]], chosen=["a", "x"], title="T", ax=ax),
+    lambda ax: plots.plot_trace(
+        [[("a", 0.9), ("b", 0.1)], [("c", 0.5), ("d", 0.3)]], chosen=["a", "x"], title="T", ax=ax
+    ),
     lambda ax: plots.plot_epsilon_sweep([0, 0.5, 1], {"m": [-1, -2, -3]}, ylabel="y", title="T", ax=ax),
     lambda ax: plots.plot_times([10, 20], {"sin": [1, 4], "con": [1, 2]}, title="T", ax=ax),
 ]

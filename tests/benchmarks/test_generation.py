@@ -1,0 +1,86 @@
+"""`make bench`: cuánto tarda nuestro bucle al lado de otros, como cociente de medianas de vueltas intercaladas.
+
+Las vueltas se alternan en un mismo proceso, así que un frenazo de la máquina afecta a todos por igual. Aquí no se
+afirma ningún tiempo: solo se imprime la tabla, y se comprueba que todos escriben lo mismo.
+"""
+
+import statistics
+import time
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from course_utils import decoding
+
+NEW_TOKENS, PROMPT_LENGTH, ROUNDS = 100, 16, 7
+
+
+def recompute_and_sort(model, ids):
+    """El bucle de muchos tutoriales: recalcula todo en cada paso y ordena el vocabulario entero."""
+    for _ in range(NEW_TOKENS):
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False).logits[:, -1]
+        ranked = logits.softmax(-1).sort(descending=True)
+        ids = torch.cat([ids, ranked.indices[:, :1]], 1)
+    return ids
+
+
+METHODS = {
+    "curso": lambda model, ids: decoding.generate(model, ids, max_new_tokens=NEW_TOKENS).sequences,
+    "model.generate": lambda model, ids: model.generate(
+        ids, max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=None, pad_token_id=0
+    ),
+    "recalcular y ordenar": recompute_and_sort,
+}
+
+
+@pytest.fixture(scope="module")
+def gpt2_small():
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config(bos_token_id=None, eos_token_id=None)).eval()
+
+
+def interleaved(run, methods):
+    """Segundos de cada método, (vueltas,), en orden alterno para que ninguno vaya siempre detrás del mismo."""
+    times = {name: [] for name in methods}
+    for turn in range(ROUNDS):
+        for name in list(methods)[:: 1 if turn % 2 else -1]:
+            start = time.perf_counter()
+            run(name)
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def peak_of_tensors(function) -> int:
+    """Bytes: máximo de memoria viva en tensores creados durante la llamada, según el perfilador de torch."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        function()
+    live = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    return peak
+
+
+@pytest.mark.parametrize("name", ["mini", "GPT-2 small al azar"])
+def test_generation_ratios(name, mini, gpt2_small, capsys):
+    model = mini[0] if name == "mini" else gpt2_small
+    ids = torch.randint(5, 4000, (1, PROMPT_LENGTH), generator=torch.Generator().manual_seed(0))
+    outputs = {method: METHODS[method](model, ids) for method in METHODS}  # calentamiento
+    assert all(torch.equal(out, outputs["curso"]) for out in outputs.values()), "los métodos no escriben lo mismo"
+
+    times = interleaved(lambda method: METHODS[method](model, ids), METHODS)
+    memory = {m: peak_of_tensors(lambda m=m: METHODS[m](model, ids)) for m in ("curso", "model.generate")}
+    ours = statistics.median(times["curso"])
+    with capsys.disabled():
+        print(f"\n{name}: voraz, {NEW_TOKENS} tokens, {torch.get_num_threads()} hilos, {ROUNDS} vueltas intercaladas")
+        print(f"  {'método':24}{'mediana (s)':>12}{'veces el curso':>16}")
+        for method, values in times.items():
+            median = statistics.median(values)
+            print(f"  {method:24}{median:12.3f}{median / ours:16.2f}")
+        share = memory["curso"] / memory["model.generate"]
+        print(
+            f"  memoria máxima en tensores: {memory['curso'] / 2**20:.2f} MiB, {share:.2f} veces la de model.generate"
+        )
