@@ -49,6 +49,10 @@ def test_top_p_keeps_the_smallest_nucleus(p, kept):
     assert alive[0] == kept[0] and sum(alive[1]) == sum(kept[1])  # con empates, cuál se va da igual
 
 
+def test_top_p_always_keeps_the_best():
+    assert (after(d.top_p(1e-9)) > 0).tolist() == [[True, False, False, False], [False, False, False, True]]
+
+
 @settings(deadline=None, max_examples=60, derandomize=True, database=None)
 @given(st.lists(st.integers(1, 50), min_size=2, max_size=9, unique=True), st.floats(0.05, 0.99))
 def test_top_p_equals_brute_force(weights, p):
@@ -150,6 +154,16 @@ def test_the_cache_sees_each_token_once(model):
     finally:
         hook.remove()
     assert lengths == [3, 1, 1, 1, 1, 3, 4, 5]
+
+
+def test_the_last_position_decides():
+    """Con un modelo que ignora logits_to_keep y predice «el id de esa posición más uno», se ve qué posición se lee."""
+
+    def successor(input_ids, **kwargs):
+        logits = torch.nn.functional.one_hot((input_ids + 1) % 23, 23).float()
+        return SimpleNamespace(logits=logits, past_key_values=None)
+
+    assert d.generate(successor, torch.tensor([[9, 4]]), max_new_tokens=3).new_ids.tolist() == [[5, 6, 7]]
 
 
 def test_stream_is_lazy_and_leaves_autograd_on(model):

@@ -1,0 +1,67 @@
+# Órdenes del curso. `make` a secas las explica. Los caminos son relativos: el clon puede estar en
+# cualquier carpeta, con espacios y tildes. Lo que ocupa más de una línea vive en scripts/setup_env.py.
+
+PYTHON ?= python3
+JUPYTER_ARGS ?=
+PIP_ARGS ?=
+
+VENV_PYTHON := $(if $(filter Windows_NT,$(OS)),.venv/Scripts/python.exe,.venv/bin/python)
+# Si alguien elige PYTHON, se usa ese y ninguno más; si no, vale otro del PATH cuando python3 es viejo.
+SETUP := scripts/setup_env.py $(if $(filter file default,$(origin PYTHON)),,--only-this-python)
+
+export PIP_ARGS
+export PYTHONUTF8 := 1
+export TOKENIZERS_PARALLELISM := false
+# El núcleo «python3» es el de .venv aunque haya otro instalado en la cuenta de usuario.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+define HELP
+Generar texto en español con Transformers: órdenes
+
+  make lab         prepara el entorno la primera vez y abre JupyterLab, en español, en notebooks/
+  make test        prepara el entorno la primera vez y pasa todas las pruebas y todos los cuadernos
+  make notebooks   reconstruye los cuadernos a partir de notebooks/fuente/
+  make bench       mide la velocidad del código de generación (unos minutos)
+  make env         solo prepara el entorno, en .venv
+  make clean       borra el entorno y las cachés; nada tuyo
+
+Variables
+  PYTHON           qué Python usar, 3.11 o posterior       make lab PYTHON=python3.12
+  JUPYTER_ARGS     opciones para JupyterLab                make lab JUPYTER_ARGS="--no-browser --port 9999"
+  PIP_ARGS         opciones para pip al instalar           (mira «Solo CPU» en README.md)
+  CURSO_PERFIL     mini (sin red, por defecto) o completo  CURSO_PERFIL=completo make lab
+
+endef
+
+.PHONY: help env lab test notebooks bench clean
+
+help:
+	$(info $(HELP))
+	@:
+
+env:
+	@$(PYTHON) $(SETUP)
+
+lab: env
+	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=notebooks $(JUPYTER_ARGS)
+
+# Las pruebas no usan la red (un modelo que falte tiene que verse aquí) ni los ajustes de tu terminal.
+test notebooks bench: export HF_HUB_OFFLINE := 1
+test notebooks bench: export PYTHONHASHSEED := 0
+test notebooks bench: export CURSO_PERFIL := mini
+test notebooks: export MPLBACKEND :=
+
+test: env
+	$(VENV_PYTHON) scripts/build_notebooks.py --check
+	$(VENV_PYTHON) -m pytest tests
+	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
+		notebooks/*.ipynb notebooks/soluciones/*.ipynb
+
+notebooks: env
+	$(VENV_PYTHON) scripts/build_notebooks.py
+
+bench: env
+	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
+
+clean:
+	@$(PYTHON) $(SETUP) --clean
