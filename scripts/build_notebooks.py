@@ -182,9 +182,13 @@ def quiz_details(path: Path) -> str:
             hint = " (varias respuestas)" if question["type"] == "many_choice" else ""
             asked += f"<li>{_plain(question['question'])}{hint}\n"
             asked += "".join(f"<br>{letter}) {_plain(a['answer'])}\n" for letter, a in options) + "</li>\n"
-            solved += "<li>\n" + "<br>\n".join(
-                f"{letter}) {'✅' if a['correct'] else '❌'} {_plain(a['feedback'])}" for letter, a in options
-            ) + "\n</li>\n"
+            solved += (
+                "<li>\n"
+                + "<br>\n".join(
+                    f"{letter}) {'✅' if a['correct'] else '❌'} {_plain(a['feedback'])}" for letter, a in options
+                )
+                + "\n</li>\n"
+            )
     except OSError:
         raise ValueError(f"no existe el cuestionario {path.name}. Créalo en notebooks/quizzes/.") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -340,15 +340,22 @@ def export(args) -> None:
     model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
     model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
     model.half().save_pretrained(args.export)
-    config_file = args.export / "config.json"
-    config = json.loads(config_file.read_text()) | {"dtype": "float32"}
-    config_file.write_text(json.dumps(config, indent=2) + "\n")
     tokenizer.model_max_length = args.context
     tokenizer.save_pretrained(args.export)
+    edit_json(args.export / "config.json", {"dtype": "float32"})  # fp16 en disco, float32 en memoria
+    # Solo lo que entienden todas las versiones desde la 5.0, y nada de la máquina en que se guardó.
+    names = {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "attention_mask"]}
+    edit_json(args.export / "tokenizer_config.json", names, drop=["backend", "is_local", "local_files_only"])
     hashes = {f.name: sha256(f) for f in sorted(args.export.iterdir()) if f.suffix in {".json", ".safetensors"}}
     hashes.pop("sha256.json", None)
     (args.export / "sha256.json").write_text(json.dumps(hashes, indent=2) + "\n")
     print(f"Exportado el paso {int(done[-1].name[5:])} a {args.export}")
+
+
+def edit_json(file: Path, changes: dict, drop: list[str] = ()) -> None:
+    data = json.loads(file.read_text(encoding="utf-8")) | changes
+    kept = {key: value for key, value in data.items() if key not in drop}
+    file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def parse(argv=None) -> argparse.Namespace:

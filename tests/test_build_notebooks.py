@@ -28,7 +28,7 @@ QUIZ = [
         ],
     }
 ]
-SOURCE = '''# Título
+SOURCE = """# Título
 
 <!-- enlace-colab -->
 
@@ -68,7 +68,7 @@ check("9.1", f(True))
 print("a"); print("b")
 f(False)
 ```
-'''
+"""
 
 
 def write_source(root: Path, text: str, name: str = "09_prueba") -> Path:
@@ -213,9 +213,9 @@ def test_unparsable_check_names_the_cell():
 
 
 def test_links_of_the_solution_stay_valid():
-    text = "[a](../R.md#u) [b](03.ipynb \"t\") [c](https://x.es) [d](#a) [e](/r) `[f](g)` ![h](i.png)\n[j]: k.md\n"
+    text = '[a](../R.md#u) [b](03.ipynb "t") [c](https://x.es) [d](#a) [e](/r) `[f](g)` ![h](i.png)\n[j]: k.md\n'
     assert build.deepen_links(text) == (
-        "[a](../../R.md#u) [b](../03.ipynb \"t\") [c](https://x.es) [d](#a) [e](/r) `[f](g)` ![h](../i.png)\n"
+        '[a](../../R.md#u) [b](../03.ipynb "t") [c](https://x.es) [d](#a) [e](/r) `[f](g)` ![h](../i.png)\n'
         "[j]: ../k.md\n"
     )
     assert build.deepen_links("```\n[a](b)\n```\n[a](soluciones/b)") == "```\n[a](b)\n```\n[a](../soluciones/b)"

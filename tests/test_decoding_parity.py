@@ -187,6 +187,22 @@ def test_beam_search_equals_hugging_face(prompt, beams, penalty, transforms, new
         torch.testing.assert_close(result.scores, expected.sequences_scores)
 
 
+@SETTINGS(max_examples=120)
+@given(
+    prompts(),
+    st.integers(2, 3),
+    st.floats(0.5, 2),
+    st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=8, unique=True),
+    st.integers(12, 30),
+)
+def test_beam_search_stops_when_hugging_face_stops(prompt, beams, penalty, eos, new):
+    """Con muchos EOS y textos largos, cuándo se deja de buscar cambia el resultado."""
+    model, ids, mask = prompt
+    kwargs = {"num_beams": beams, "length_penalty": penalty, "eos_token_id": eos, "max_new_tokens": new}
+    expected = model.generate(ids, attention_mask=mask, pad_token_id=eos[0], do_sample=False, **kwargs)
+    assert d.beam_search(model, ids, attention_mask=mask, **kwargs).sequences.tolist() == expected.tolist()
+
+
 def test_padding_is_inferred_from_pad_token_id_as_in_hugging_face(model):
     ids = torch.tensor([[7, 7, 4, 9], [3, 5, 6, 2]])
     expected = model.generate(ids, pad_token_id=7, eos_token_id=1, max_new_tokens=8, do_sample=False)
