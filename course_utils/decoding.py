@@ -403,7 +403,6 @@ def _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad
 
 
 # ---------------------------------------------------------------- el bucle
-@torch.no_grad()
 def _next_logits(model, ids, attention_mask, cache, use_cache: bool):
     """Logits del siguiente token, (B, V) en float32, y la caché ampliada: solo se calcula lo que no está en ella."""
     past = cache.get_seq_length() if cache is not None else 0
@@ -411,8 +410,10 @@ def _next_logits(model, ids, attention_mask, cache, use_cache: bool):
     if attention_mask is not None:  # con relleno, la posición 0 es la del primer token de verdad
         positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         inputs |= {"attention_mask": attention_mask, "position_ids": positions[:, past:]}
-    out = model(**inputs, past_key_values=cache, use_cache=use_cache, logits_to_keep=1)
-    return out.logits[:, -1].float(), out.past_key_values if use_cache else None
+    with torch.inference_mode():  # más ligero que no_grad: aquí nadie va a derivar
+        out = model(**inputs, past_key_values=cache, use_cache=use_cache, logits_to_keep=1)
+    # La copia, ya fuera, es un tensor normal: una transformación puede hacer con ella lo que quiera.
+    return out.logits[:, -1].to(torch.float32, copy=True), out.past_key_values if use_cache else None
 
 
 def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
@@ -492,8 +493,8 @@ def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n
     top_ids, top_logprobs = ids.new_empty(len(ids), 0), torch.empty(len(ids), 0, device=ids.device)
     for index in range(max_new_tokens):
         logits, cache = _next_logits(model, ids, mask, cache, use_cache)  # (B, V)
-        chosen = select(_apply(transforms, logits, ids, mask))  # (B,)
         raw = logits.log_softmax(-1)  # lo que el modelo cree, antes de transformar
+        chosen = select(_apply(transforms, logits, ids, mask))  # (B,)
         logprobs = raw.gather(1, chosen[:, None])[:, 0]
         if len(eos):
             chosen = torch.where(unfinished, chosen, pad)
@@ -576,7 +577,7 @@ def beam_search(
         flat = live.flatten(0, 1)  # (B·K, t)
         logits, cache = _next_logits(model, flat, mask, cache, True)
         raw = logits.log_softmax(-1)  # (B·K, V)
-        scores = _apply(transforms, raw, flat, mask).view(batch, num_beams, -1) + live_total[..., None]
+        scores = _apply(transforms, raw.clone(), flat, mask).view(batch, num_beams, -1) + live_total[..., None]
         total, index = scores.flatten(1).topk(width)  # (B, width), de mejor a peor
         parent, token = index // raw.size(-1), index % raw.size(-1)
         own = raw.view(batch, num_beams, -1)[rows, parent, token]

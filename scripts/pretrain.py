@@ -210,6 +210,7 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel:
         n_embd=args.width,
         n_layer=args.layers,
         n_head=args.heads,
+        activation_function="gelu_pytorch_tanh",  # la GELU de GPT-2 en una sola operación
         resid_pdrop=args.dropout,
         embd_pdrop=args.dropout,
         attn_pdrop=args.dropout,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_utils import decoding as d
+from course_utils.scoring import token_logprobs
 
 PROBS = torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.2, 0.6]])
 IDS = torch.tensor([[0, 1, 2], [3, 3, 0]])
@@ -154,6 +155,22 @@ def test_the_cache_sees_each_token_once(model):
     finally:
         hook.remove()
     assert lengths == [3, 1, 1, 1, 1, 3, 4, 5]
+
+
+def test_transforms_receive_ordinary_tensors(model):
+    """Una transformación casera puede escribir en los logits, y nada impide entrenar después con el modelo."""
+
+    def ban_three(logits, ids):
+        logits[:, 3] = float("-inf")
+        return logits
+
+    out = d.generate(model, PROMPT, transforms=[ban_three], max_new_tokens=8)
+    expected = token_logprobs(model, out.sequences)[:, 2:]
+    torch.testing.assert_close(out.logprobs, expected, atol=1e-4, rtol=1e-4)  # del modelo, no de la transformación
+    assert 3 not in out.new_ids and not out.logprobs.is_inference() and not out.sequences.is_inference()
+    assert not d.beam_search(model, PROMPT, num_beams=2, max_new_tokens=2).logprobs.is_inference()
+    model(out.sequences, labels=out.sequences).loss.backward()
+    model.zero_grad(set_to_none=True)
 
 
 def test_the_last_position_decides():
