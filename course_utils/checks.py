@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -104,6 +105,7 @@ def review(exercise: str, answer) -> list[Outcome] | None:
 
 def _untouched(answer) -> bool:
     """Un valor ``...`` o ``None``, o una función cuyo cuerpo es solo ``...``."""
+    answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
     if not hasattr(answer, "__code__"):
         return answer is None or answer is ...
     empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
@@ -112,7 +114,7 @@ def _untouched(answer) -> bool:
 
 
 # ---------------------------------------------------------------- herramientas de las pruebas
-LOGITS = torch.tensor([[2.0, 1.0, 0.5, -1.0, 3.0], [0.0, 4.0, 1.0, 2.5, -2.0]])  # (B, V), sin empates
+LOGITS = torch.tensor([[2.0, 1.0, 0.5, -1.0, 3.0], [10.0, 14.0, 11.0, 12.5, 8.0]])  # (B, V): sin empates, a otra altura
 
 
 def _expect(received, expected: torch.Tensor, atol: float = 1e-5) -> str | None:
@@ -136,7 +138,7 @@ def _toy_model():
     from transformers import GPT2Config, GPT2LMHeadModel
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(30)  # su búsqueda voraz no entra en bucle
+        torch.manual_seed(21)  # su búsqueda voraz no entra en bucle y escribe el id 0
         config = GPT2Config(
             vocab_size=29,
             n_positions=64,
@@ -163,6 +165,11 @@ class _Spy:
         self.lengths.append(input_ids.size(1))
         with torch.no_grad():
             return self.model(input_ids=input_ids, **kwargs)
+
+    def __getattr__(self, name):
+        if name in ("eval", "parameters"):
+            return getattr(self.model, name)
+        raise AttributeError(f"en este ejercicio el modelo se usa llamándolo, model(ids); no hace falta model.{name}")
 
 
 PROMPT = torch.tensor([[7, 3, 11]])  # (1, T)
@@ -195,7 +202,7 @@ def _rows_add_up(answer) -> str | None:
     probs = answer(LOGITS.clone(), 1.0)
     if not isinstance(probs, torch.Tensor) or probs.shape != LOGITS.shape:
         return _expect(probs, LOGITS)
-    sums = probs.sum(-1)
+    sums = probs.float().sum(-1)
     return None if torch.allclose(sums, torch.ones(2), atol=1e-5) else f"filas que suman {_show(sums)}"
 
 
@@ -207,11 +214,21 @@ def _top_k(k: int, logits: torch.Tensor = LOGITS):
 # ---------------------------------------------------------------- ejercicios 2.3 y 2.4: bucles
 def _stops_at_eos(answer) -> str | None:
     eos, position = _eos_and_position()
-    return _expect(answer(_Spy(), PROMPT, eos, 12), _greedy(PROMPT, position + 1))
+    spy = _Spy()
+    received = _expect(answer(spy, PROMPT, eos, 12), _greedy(PROMPT, position + 1))
+    if received is None and len(spy.lengths) > position + 1:
+        return f"los ids correctos, pero con {len(spy.lengths)} llamadas al modelo cuando bastaban {position + 1}"
+    return received
+
+
+def _stops_at_zero(answer) -> str | None:
+    expected = _greedy(PROMPT, 10)
+    length = PROMPT.size(1) + expected[0, PROMPT.size(1) :].tolist().index(0) + 1
+    return _expect(answer(_Spy(), PROMPT, 0, 10), expected[:, :length])
 
 
 def _respects_limit(answer) -> str | None:
-    unreachable = next(i for i in range(29) if i not in _greedy(PROMPT, 12))
+    unreachable = next(i for i in range(29) if i not in _greedy(PROMPT, MAX_CALLS))
     return _expect(answer(_Spy(), PROMPT, unreachable, 5), _greedy(PROMPT, 5))
 
 
@@ -229,6 +246,8 @@ def _cached_ids(n: int):
 def _feeds_one_token(answer) -> str | None:
     spy = _Spy()
     answer(spy, PROMPT, 8)
+    if len(spy.lengths) < 8:
+        return f"{len(spy.lengths)} llamadas al modelo para escribir 8 tokens"
     return None if sum(spy.lengths) <= PROMPT.size(1) + 8 else f"llamadas al modelo con {spy.lengths} tokens cada una"
 
 
@@ -264,7 +283,8 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "Con k = 2 deja vivos los dos mejores de cada fila",
             _top_k(2),
-            "Compara cada logit con el k-ésimo mayor de su fila, topk(k).values[:, -1:], y pon -inf en los menores.",
+            "Compara cada logit con el k-ésimo mayor de su propia fila, topk(k).values[:, -1:], y pon -inf en los "
+            "menores estrictos (<): el k-ésimo se queda.",
         ),
         Rule(
             "Con k = 1 solo queda el mejor",
@@ -274,7 +294,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "Con k = V no quita ninguno",
             _top_k(5),
-            "El k-ésimo mayor también se queda: quita los menores estrictos (<), no los menores o iguales (<=).",
+            "Con k = V el umbral es el menor de cada fila y nada queda por debajo: comprueba que el índice no se sale.",
         ),
         Rule(
             "Funciona con una sola fila",
@@ -294,6 +314,11 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             "Añade el token a los ids y, después, si es igual a eos_token_id, sal del bucle con break.",
         ),
         Rule(
+            "También si el EOS es el id 0",
+            _stops_at_zero,
+            "Un 0 cuenta como falso en un if: compara solo el token nuevo con eos_token_id, con ==.",
+        ),
+        Rule(
             "Sin EOS escribe max_new_tokens tokens",
             _respects_limit,
             "Recorre range(max_new_tokens): el EOS puede no llegar nunca.",
@@ -301,14 +326,15 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "Un EOS dentro del prompt no detiene nada",
             _ignores_prompt_eos,
-            "Mira solo el token recién elegido, no todos los ids.",
+            "Compara el EOS solo con el token que acabas de elegir, nunca con los ids del prompt.",
         ),
     ),
     "2.4": (
         Rule(
             "Escribe lo mismo que sin caché",
             _cached_ids(8),
-            "La caché de un paso, salida.past_key_values, se pasa en el siguiente; devuelve el prompt y lo nuevo.",
+            "En cada paso pasa la caché del anterior, past_key_values=salida.past_key_values, y solo el token "
+            "nuevo: lo demás ya está en ella. Devuelve el prompt y los n tokens nuevos.",
         ),
         Rule(
             "También si se pide un solo token",

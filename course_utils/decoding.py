@@ -502,6 +502,7 @@ def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n
             unfinished = unfinished & ~torch.isin(chosen, eos)
         if top_n:
             top_logprobs, top_ids = raw.topk(min(top_n, raw.size(-1)))
+        del logits, raw  # que no ocupen sitio mientras se calcula el paso siguiente
         yield Step(index, chosen, logprobs, top_ids, top_logprobs)
         if len(eos) and not unfinished.any():
             return

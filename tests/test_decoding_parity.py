@@ -226,3 +226,25 @@ def test_mini_model_equals_hugging_face(mini, eos):
     expected = model.generate(**batch, **kwargs, do_sample=False, num_beams=4, no_repeat_ngram_size=3)
     result = d.beam_search(model, **batch, **kwargs, num_beams=4, transforms=[d.no_repeat_ngram(3)])
     assert result.sequences.tolist() == expected.tolist()
+
+
+def peak_of_tensors(function) -> int:
+    """Bytes: máximo de memoria viva en tensores creados durante la llamada. Es exacto: no depende de la máquina."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        function()
+    live = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    return peak
+
+
+def test_no_more_memory_than_hugging_face(mini):
+    model, _ = mini
+    ids = torch.arange(5, 21)[None]
+    ours = peak_of_tensors(lambda: d.generate(model, ids, max_new_tokens=40))
+    theirs = peak_of_tensors(
+        lambda: model.generate(ids, max_new_tokens=40, do_sample=False, eos_token_id=None, pad_token_id=1)
+    )
+    assert 0 < ours <= theirs

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from test_decoding_parity import peak_of_tensors
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from course_utils import decoding
@@ -50,18 +51,6 @@ def interleaved(run, methods):
             run(name)
             times[name].append(time.perf_counter() - start)
     return times
-
-
-def peak_of_tensors(function) -> int:
-    """Bytes: máximo de memoria viva en tensores creados durante la llamada, según el perfilador de torch."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        function()
-    live = peak = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            live += event.nbytes()
-            peak = max(peak, live)
-    return peak
 
 
 @pytest.mark.parametrize("name", ["mini", "GPT-2 small al azar"])
