@@ -10,7 +10,7 @@ es la especificación de este módulo. Dimensiones: B lote, T tokens, V vocabula
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -120,9 +120,9 @@ def min_p(p: float) -> Transform:
 
 
 def repetition_penalty(r: float) -> Transform:
-    """Aleja de lo ya escrito: divide entre ``r`` los logits positivos de los tokens vistos y multiplica los negativos.
+    """Aleja de lo ya escrito: divide entre ``r`` los logits positivos ya vistos y multiplica los negativos.
 
-    El relleno no cuenta como visto: si el lote lleva ``attention_mask``, ``stream`` y ``beam_search`` se la pasan.
+    El relleno del principio no cuenta como visto: ``stream`` y ``beam_search`` le pasan la ``attention_mask`` del lote.
     Keskar et al. (2019), CTRL. Se enseña en la sesión 03.
 
     Raises
@@ -136,9 +136,8 @@ def repetition_penalty(r: float) -> Transform:
     )
 
     def apply(logits, ids, attention_mask=None):
-        seen = torch.zeros_like(logits).scatter_add(  # cuántas veces está cada token: (B, V)
-            1, ids, torch.ones_like(ids, dtype=logits.dtype) if attention_mask is None else attention_mask.to(logits)
-        )
+        real = torch.ones_like(ids) if attention_mask is None else attention_mask.cumsum(1) > 0  # tras el relleno
+        seen = torch.zeros_like(logits).scatter_add(1, ids.long(), real.to(logits.dtype))  # veces que está: (B, V)
         return torch.where(seen > 0, torch.where(logits < 0, logits * r, logits / r), logits)
 
     apply.uses_attention_mask = True
@@ -191,19 +190,20 @@ def sample(logits: torch.Tensor, generator: torch.Generator | None = None) -> to
     ValueError
         Si las transformaciones no han dejado ningún token vivo en alguna fila.
     """
-    try:
-        return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
-    except RuntimeError as error:
-        raise ValueError(
-            f"No se puede muestrear: hay filas sin ningún token posible (logits de forma {tuple(logits.shape)} con nan "
-            "o todo -inf). Suaviza las transformaciones, por ejemplo no_repeat_ngram con un n mayor."
-        ) from error
+    probs = logits.softmax(-1)
+    _require(
+        not bool(probs[:, 0].isnan().any()),  # una fila sin ningún token posible es toda nan
+        f"No se puede muestrear: con logits de forma {tuple(logits.shape)}, alguna fila no tiene ningún token posible "
+        "(todo -inf, o nan). Suaviza las transformaciones, por ejemplo no_repeat_ngram con un n mayor.",
+    )
+    return torch.multinomial(probs, 1, generator=generator).squeeze(1)
 
 
 def epsilon_greedy(epsilon: float, generator: torch.Generator | None = None) -> Selector:
     """Con probabilidad ``epsilon`` explora (muestrea de la distribución); si no, explota (``greedy``).
 
-    Es la convención del aprendizaje por refuerzo: ``epsilon=0`` es búsqueda voraz y ``epsilon=1`` es muestreo.
+    Es la convención del aprendizaje por refuerzo: ``epsilon=0`` es búsqueda voraz y ``epsilon=1`` es muestreo
+    (con la misma semilla no da los ids de ``sample``, porque tirar la moneda también gasta azar).
     Cada fila del lote tira su propia moneda. Sutton y Barto (2018), cap. 2. Se enseña en la sesión 02.
 
     Raises
@@ -224,12 +224,13 @@ def epsilon_greedy(epsilon: float, generator: torch.Generator | None = None) -> 
 
 
 # ---------------------------------------------------------------- resultados
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """Un paso de la generación: lo elegido y, si se pidió ``top_n``, las mejores candidatas del modelo.
 
     ``ids`` y ``logprobs`` son (B,); ``top_ids`` y ``top_logprobs``, (B, top_n). Las probabilidades logarítmicas
-    (nats) son las del modelo *sin* transformar; en las filas ya terminadas ``logprobs`` vale 0.
+    (nats) son las del modelo *sin* transformar. ``finished`` (B,) dice qué filas habían terminado antes de este paso:
+    en ellas ``ids`` es relleno y ``logprobs`` vale 0.
     """
 
     index: int
@@ -237,6 +238,7 @@ class Step:
     logprobs: torch.Tensor
     top_ids: torch.Tensor
     top_logprobs: torch.Tensor
+    finished: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -256,12 +258,12 @@ class BeamNode:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Generation:
     """Lo generado: ``sequences`` (B, T) con el *prompt*, ``logprobs`` (B, N) del modelo sin transformar (nats).
 
     ``logprobs`` vale 0 tras el EOS, de modo que su suma es la log-probabilidad de lo escrito. La búsqueda en haz
-    añade ``scores`` (B,) (suma normalizada por longitud) y ``tree``, los nodos explorados.
+    añade ``scores`` (B,), la suma (tras transformar) normalizada por longitud, y ``tree``, los nodos.
     """
 
     sequences: torch.Tensor
@@ -292,7 +294,8 @@ class Generation:
             bool(self.steps) and self.steps[0].top_ids.size(1) > 0,
             "No hay candidatas que mostrar porque top_n era 0. Genera otra vez con top_n=5.",
         )
-        tops = [(s.top_ids[row].tolist(), s.top_logprobs[row].exp().tolist()) for s in self.steps]
+        written = [s for s in self.steps if not s.finished[row]]
+        tops = [(s.top_ids[row].tolist(), s.top_logprobs[row].exp().tolist()) for s in written]
         return [[(show_token(tokenizer, i), p) for i, p in zip(*top, strict=True)] for top in tops]
 
     def table(self, tokenizer, row: int = 0):
@@ -306,7 +309,7 @@ class Generation:
         import pandas as pd
 
         lines = []
-        for step, choices in zip(self.steps, self.choices(tokenizer, row), strict=True):
+        for step, choices in zip(self.steps, self.choices(tokenizer, row), strict=False):
             so_far = self.sequences[row, : self.prompt_length + step.index].tolist()
             line = {"Entrada": tokenizer.decode(so_far, skip_special_tokens=True)}
             line["Elegido"] = show_token(tokenizer, step.ids[row].item())
@@ -323,28 +326,29 @@ def show_token(tokenizer, token_id: int) -> str:
 
     byte_of = {symbol: byte for byte, symbol in bytes_to_unicode().items()}  # el alfabeto de los BPE de bytes
     symbols = tokenizer.convert_ids_to_tokens(token_id)
-    return "".join(f"⟨{byte_of[s]:02X}⟩" if s in byte_of else s for s in symbols)
+    shown = ("␣" if byte_of.get(s) == 0x20 else f"⟨{byte_of[s]:02X}⟩" if s in byte_of else s for s in symbols)
+    return "".join(shown)
 
 
 # ---------------------------------------------------------------- comprobaciones
-def _check_ids(model, input_ids, attention_mask, max_new_tokens: int, specials: Sequence[int]) -> None:
+def _check_ids(model, input_ids, max_new_tokens: int, specials: Sequence[int]) -> None:
     """Comprueba la entrada antes de calcular nada; el error dice qué valor llegó y qué hacer."""
+    _require(callable(model), f'Esperaba un modelo y he recibido {model!r}. Cárgalo con load_model("decoder").')
     _require(
         isinstance(input_ids, torch.Tensor),
         f"Esperaba ids, un tensor (B, T), y he recibido {type(input_ids).__name__}: {str(input_ids)[:40]!r}. "
         'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.',
     )
+    shape = tuple(input_ids.shape)
     _require(
-        input_ids.numel() > 0,
-        f"El prompt está vacío: forma {tuple(input_ids.shape)}. Escribe al menos un token, por ejemplo el EOS.",
+        input_ids.numel() > 0, f"El prompt está vacío: forma {shape}. Escribe al menos un token, por ejemplo el EOS."
     )
     _require(
-        input_ids.dim() == 2,
-        f"Los ids deben tener forma (B, T) y tienen {tuple(input_ids.shape)}. Si es una sola secuencia: ids[None, :].",
+        input_ids.dim() == 2, f"Los ids deben tener forma (B, T) y tienen {shape}. Una sola secuencia: ids[None, :]."
     )
     _require(
-        not input_ids.is_floating_point() and input_ids.dtype != torch.bool,
-        f"Los ids deben ser enteros y son {input_ids.dtype}. Usa los input_ids del tokenizador, sin convertirlos.",
+        input_ids.dtype in (torch.int64, torch.int32),
+        f"Los ids deben ser enteros (int64) y son {input_ids.dtype}. Usa los input_ids del tokenizador, sin convertir.",
     )
     _require(
         _is_count(max_new_tokens), f"max_new_tokens debe ser un entero mayor o igual que 1 y es {max_new_tokens!r}."
@@ -354,52 +358,68 @@ def _check_ids(model, input_ids, attention_mask, max_new_tokens: int, specials: 
         input_ids.device == device,
         f"El modelo está en {device} y los ids en {input_ids.device}. Llévalos juntos: ids.to(model.device).",
     )
-    config = getattr(model, "config", None)
-    vocab, context = getattr(config, "vocab_size", None), getattr(config, "max_position_embeddings", None)
+    config, unlimited = getattr(model, "config", None), float("inf")
+    vocab = getattr(config, "vocab_size", unlimited)
+    context = getattr(config, "max_position_embeddings", None) or unlimited
     low, high = input_ids.min().item(), input_ids.max().item()
     _require(
-        low >= 0 and (vocab is None or high < vocab),
-        f"Hay ids fuera del vocabulario (de 0 a {(vocab or 0) - 1}): el menor es {low} y el mayor {high}. "
+        low >= 0 and high < vocab,
+        f"Hay ids fuera del vocabulario (de 0 a {vocab - 1}): el menor es {low} y el mayor {high}. "
         "¿Vienen del tokenizador de este mismo modelo?",
     )
     _require(
-        all(_is_count(i, 0) and (vocab is None or i < vocab) for i in specials),
-        f"eos_token_id y pad_token_id deben estar entre 0 y {(vocab or 0) - 1} y son {list(specials)}.",
+        all(_is_count(i, 0) and i < vocab for i in specials) and len(specials) <= vocab,
+        f"eos_token_id y pad_token_id deben estar entre 0 y {vocab - 1} (y dejar algún token libre); son {specials}.",
     )
     total = input_ids.size(1) + max_new_tokens
     _require(
-        context is None or total <= context,
+        total <= context,
         f"{input_ids.size(1)} tokens de prompt + {max_new_tokens} nuevos = {total}, y el contexto del modelo es "
-        f"{context}. Acorta el prompt o pide como mucho {max((context or 0) - input_ids.size(1), 0)} tokens nuevos.",
+        f"{context}. Acorta el prompt o pide como mucho {max(context - input_ids.size(1), 0)} tokens nuevos.",
     )
-    if attention_mask is not None:
-        _require(
-            isinstance(attention_mask, torch.Tensor) and attention_mask.shape == input_ids.shape,
-            f"attention_mask debe tener la forma de los ids, {tuple(input_ids.shape)}, y tiene "
-            f"{tuple(getattr(attention_mask, 'shape', ()))}. Usa la que devuelve el tokenizador.",
-        )
-        _require(
-            attention_mask.device == input_ids.device,
-            f"attention_mask está en {attention_mask.device} y los ids en {input_ids.device}. Llévalos juntos.",
-        )
-        _require(
-            bool(attention_mask[:, -1].all()),
-            "El relleno está a la derecha: attention_mask termina en "
-            f"{attention_mask[:, -1].tolist()}. Para generar pon tokenizer.padding_side = 'left'.",
-        )
 
 
-def _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad_token_id):
-    """Valida y normaliza: (máscara o None si no hay relleno, lista de EOS, id de relleno)."""
-    eos = [] if eos_token_id is None else [eos_token_id] if isinstance(eos_token_id, int) else list(eos_token_id)
-    _check_ids(model, input_ids, attention_mask, max_new_tokens, eos + [i for i in [pad_token_id] if i is not None])
-    if attention_mask is None and pad_token_id is not None and pad_token_id not in eos:
-        attention_mask = input_ids != pad_token_id  # como Hugging Face: el relleno se reconoce por su id
-        _check_ids(model, input_ids, attention_mask, max_new_tokens, eos)
-    if attention_mask is not None:
-        attention_mask = None if bool(attention_mask.all()) else attention_mask.long()
+def _check_mask(mask, input_ids) -> None:
+    shape = tuple(input_ids.shape)
+    _require(
+        isinstance(mask, torch.Tensor) and tuple(mask.shape) == shape,
+        f"attention_mask debe tener la forma de los ids, {shape}, y tiene {tuple(getattr(mask, 'shape', ()))}. "
+        "Usa la que devuelve el tokenizador.",
+    )
+    _require(
+        mask.device == input_ids.device,
+        f"attention_mask está en {mask.device} y los ids en {input_ids.device}. Llévalos juntos.",
+    )
+    _require(bool(((mask == 0) | (mask == 1)).all()), f"attention_mask solo lleva ceros y unos, y es {mask.tolist()}.")
+    empty = (mask == 0).all(1).nonzero().flatten().tolist()
+    _require(
+        not empty, f"Las filas {empty} están vacías: todo es relleno. Escribe al menos un token, por ejemplo el EOS."
+    )
+    _require(
+        bool(mask[:, -1].all()),
+        f"El relleno está a la derecha: la última columna es {mask[:, -1].long().tolist()}. Para generar pon "
+        "tokenizer.padding_side = 'left' (y si el prompt acaba en pad_token_id a propósito, pasa attention_mask).",
+    )
+
+
+def _prepare(model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id):
+    """Valida y normaliza: máscara (None si no hay relleno), transformaciones, EOS y relleno."""
+    eos = eos_token_id.tolist() if isinstance(eos_token_id, torch.Tensor) else eos_token_id
+    eos = [] if eos is None else list(eos) if isinstance(eos, Iterable) else [eos]
     pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
-    return attention_mask, torch.tensor(eos, device=input_ids.device), pad
+    _check_ids(model, input_ids, max_new_tokens, list(dict.fromkeys([*eos, *([] if pad is None else [pad])])))
+    transforms = tuple(transforms) if isinstance(transforms, Iterable) else (transforms,)
+    _require(
+        all(map(callable, transforms)),
+        f"Cada transformación debe ser una función y he recibido {transforms!r}. Por ejemplo: [temperature(0.7)].",
+    )
+    mask = attention_mask
+    if mask is None and pad_token_id is not None and pad_token_id not in eos:
+        mask = input_ids != pad_token_id  # como Hugging Face: el relleno se reconoce por su id
+    if mask is not None:
+        _check_mask(mask, input_ids)
+        mask = None if bool(mask.all()) else mask.long()
+    return mask, transforms, torch.tensor(eos, dtype=torch.long, device=input_ids.device), pad
 
 
 # ---------------------------------------------------------------- el bucle
@@ -417,21 +437,21 @@ def _next_logits(model, ids, attention_mask, cache, use_cache: bool):
 
 
 def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
+    shape = logits.shape
     for transform in transforms:
-        if attention_mask is not None and getattr(transform, "uses_attention_mask", False):
-            logits = transform(logits, ids, attention_mask)
-        else:
-            logits = transform(logits, ids)
+        padded = attention_mask is not None and getattr(transform, "uses_attention_mask", False)
+        logits = transform(logits, ids, attention_mask) if padded else transform(logits, ids)
+        _require(
+            isinstance(logits, torch.Tensor) and logits.shape == shape,
+            f"Una transformación debe devolver logits de forma {tuple(shape)} y {transform} ha devuelto "
+            f"{tuple(logits.shape) if isinstance(logits, torch.Tensor) else repr(logits)}.",
+        )
     return logits
 
 
-def _grow(attention_mask):
+def _grow(mask):
     """Añade una columna de unos: el token nuevo se atiende."""
-    return (
-        None
-        if attention_mask is None
-        else torch.cat([attention_mask, attention_mask.new_ones(len(attention_mask), 1)], 1)
-    )
+    return None if mask is None else torch.nn.functional.pad(mask, (0, 1), value=1)
 
 
 def stream(
@@ -477,35 +497,37 @@ def stream(
     ValueError
         Antes de calcular nada, si la entrada no vale (vacía, fuera del vocabulario, más larga que el contexto, …).
     """
-    mask, eos, pad = _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad_token_id)
-    _require(_is_count(top_n, 0), f"top_n debe ser un entero mayor o igual que 0 y es {top_n!r}.")
-    _require(
-        callable(select) and all(map(callable, transforms)),
-        f"select y cada transformación deben ser funciones y he recibido select={select!r}, transforms={transforms!r}. "
-        "Por ejemplo: transforms=[temperature(0.7), top_k(50)], select=sample.",
+    mask, transforms, eos, pad = _prepare(
+        model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id
     )
-    return _steps(model, input_ids, mask, tuple(transforms), select, max_new_tokens, eos, pad, top_n, use_cache)
+    _require(_is_count(top_n, 0), f"top_n debe ser un entero mayor o igual que 0 y es {top_n!r}.")
+    _require(callable(select), f"select debe ser una función, como greedy o sample, y es {select!r}.")
+    return _steps(model, input_ids.clone(), mask, transforms, select, max_new_tokens, eos, pad, top_n, use_cache)
 
 
 def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n, use_cache) -> Iterator[Step]:
     cache = None
-    unfinished = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
+    finished = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     top_ids, top_logprobs = ids.new_empty(len(ids), 0), torch.empty(len(ids), 0, device=ids.device)
     for index in range(max_new_tokens):
         logits, cache = _next_logits(model, ids, mask, cache, use_cache)  # (B, V)
         raw = logits.log_softmax(-1)  # lo que el modelo cree, antes de transformar
         chosen = select(_apply(transforms, logits, ids, mask))  # (B,)
+        _require(
+            isinstance(chosen, torch.Tensor) and chosen.shape == finished.shape and not chosen.is_floating_point(),
+            f"select debe devolver un id por fila, de forma {tuple(finished.shape)}, y ha devuelto {chosen!r}.",
+        )
         logprobs = raw.gather(1, chosen[:, None])[:, 0]
-        if len(eos):
-            chosen = torch.where(unfinished, chosen, pad)
-            logprobs = torch.where(unfinished, logprobs, 0.0)
-            unfinished = unfinished & ~torch.isin(chosen, eos)
         if top_n:
             top_logprobs, top_ids = raw.topk(min(top_n, raw.size(-1)))
         del logits, raw  # que no ocupen sitio mientras se calcula el paso siguiente
-        yield Step(index, chosen, logprobs, top_ids, top_logprobs)
-        if len(eos) and not unfinished.any():
-            return
+        if len(eos):
+            chosen, logprobs = torch.where(finished, pad, chosen), torch.where(finished, 0.0, logprobs)
+        yield Step(index, chosen, logprobs, top_ids, top_logprobs, finished)
+        if len(eos):
+            finished = finished | torch.isin(chosen, eos)
+            if finished.all():
+                return
         ids, mask = torch.cat([ids, chosen[:, None]], 1), _grow(mask)
 
 
@@ -547,15 +569,25 @@ def beam_search(
     ValueError
         Lo mismo que ``stream`` y, además, si ``num_beams`` < 1 o ``num_return_sequences`` > ``num_beams``.
     """
-    mask, eos, pad = _prepare(model, input_ids, attention_mask, max_new_tokens, eos_token_id, pad_token_id)
+    mask, transforms, eos, pad = _prepare(
+        model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id
+    )
     _require(_is_count(num_beams), f"num_beams debe ser un entero mayor o igual que 1 y es {num_beams!r}.")
-    _require(_is_number(length_penalty), f"length_penalty debe ser un número y es {length_penalty!r}.")
+    _require(
+        _is_number(length_penalty) and abs(length_penalty) <= 100,
+        f"length_penalty debe ser un número entre -100 y 100 y es {length_penalty!r}; lo normal es de 0 a 2.",
+    )
     _require(
         _is_count(num_return_sequences) and num_return_sequences <= num_beams,
         f"num_return_sequences debe estar entre 1 y num_beams ({num_beams}) y es {num_return_sequences!r}.",
     )
-    if num_beams == 1:
-        return _single_beam(model, input_ids, mask, transforms, max_new_tokens, eos, pad, length_penalty)
+    if num_beams == 1:  # nada que podar: es la búsqueda voraz, y no hay árbol
+        found = _collect(
+            input_ids,
+            _steps(model, input_ids.clone(), mask, transforms, greedy, max_new_tokens, eos, pad, 0, True),
+        )
+        length = torch.stack([~step.finished for step in found.steps], 1).sum(1)  # (B,)
+        return replace(found, steps=(), scores=found.logprobs.sum(1) / length ** float(length_penalty))
 
     batch, prompt_length = input_ids.shape
     rows = torch.arange(batch, device=input_ids.device)[:, None]  # (B, 1)
@@ -567,7 +599,7 @@ def beam_search(
     done = torch.cat([live, live.new_full((batch, num_beams, max_new_tokens), fill)], -1)
     done_score = torch.full_like(live_total, NEVER)
     done_logprobs = live_total.new_zeros(batch, num_beams, max_new_tokens)
-    done_length = torch.zeros_like(live_total, dtype=torch.long)  # 0: todavía vacía
+    done_length, done_ended = torch.zeros_like(live_total, dtype=torch.long), torch.zeros_like(live_total).bool()
     improvable = torch.ones(batch, dtype=torch.bool, device=input_ids.device)
     mask = None if mask is None else mask.repeat_interleave(num_beams, 0)
     leaves, tree, cache = [[-1] * num_beams for _ in range(batch)], [], None
@@ -591,24 +623,31 @@ def beam_search(
         finishing = ends & (torch.arange(width, device=ends.device) < num_beams)
         entering = score + (~improvable[:, None]).float() * NEVER + (~finishing).float() * NEVER
         best = torch.cat([done_score, entering], 1).topk(num_beams).indices
-        padded = torch.nn.functional.pad(candidates, (0, max_new_tokens - step - 1), value=fill)
-        padded_logprobs = torch.nn.functional.pad(candidate_logprobs, (0, max_new_tokens - step - 1))
-        done = torch.cat([done, padded], 1)[rows, best]
-        done_logprobs = torch.cat([done_logprobs, padded_logprobs], 1)[rows, best]
-        done_score = torch.cat([done_score, entering], 1)[rows, best]
-        done_length = torch.cat([done_length, torch.where(finishing, step + 1, 0)], 1)[rows, best]
+        rest = max_new_tokens - step - 1
+        padded = torch.nn.functional.pad(candidates, (0, rest), value=fill)
+        padded_logprobs = torch.nn.functional.pad(candidate_logprobs, (0, rest))
+        lengths = torch.full_like(token, step + 1)
+        done, done_logprobs, done_score, done_length, done_ended = (
+            torch.cat([old, new], 1)[rows, best]
+            for old, new in [
+                (done, padded),
+                (done_logprobs, padded_logprobs),
+                (done_score, entering),
+                (done_length, lengths),
+                (done_ended, finishing),
+            ]
+        )
 
         # Siguen vivas las num_beams mejores que no acaban.
-        alive = (total + ends.float() * NEVER).topk(num_beams).indices
+        live_total, alive = (total + ends.float() * NEVER).topk(num_beams)
         live, live_logprobs = candidates[rows, alive], candidate_logprobs[rows, alive]
-        live_total = (total + ends.float() * NEVER)[rows, alive]
         leaves = _grow_tree(tree, leaves, step, parent, token, total, score, finishing, ends, alive)
         cache.reorder_cache((parent[rows, alive] + rows * num_beams).flatten())
         mask = _grow(mask)
 
         # ¿Puede alguna rama viva, a esta longitud, superar a la peor terminada?
         reachable = live_total[:, :1] / (step + 1) ** length_penalty
-        worst = torch.where(done_length > 0, done_score.amin(1, keepdim=True), NEVER)
+        worst = torch.where(done_ended, done_score.amin(1, keepdim=True), NEVER)
         improvable = improvable & (reachable > worst).any(1)
         if not improvable.any() or ends.all():
             break
@@ -627,17 +666,8 @@ def _grow_tree(tree, leaves, step, parent, token, total, score, finishing, ends,
         first = len(tree)
         columns = zip(*(t[row].tolist() for t in (parent, token, total, score, finishing, ends)), strict=True)
         for column, (origin, token_id, total_, score_, finished, ended) in enumerate(columns):
-            living = column in kept and not ended
+            living = column in kept and not ended and total_ > NEVER / 2  # y no una rama de las que no existen
             status = "terminada" if finished else "viva" if living else "podada"
             tree.append(BeamNode(row, step, leaves[row][origin], token_id, total_, score_, status))
         new_leaves.append([first + column for column in kept])
     return new_leaves
-
-
-def _single_beam(model, input_ids, mask, transforms, max_new_tokens, eos, pad, length_penalty) -> Generation:
-    """Un solo haz es la búsqueda voraz: nada que podar y, por tanto, sin árbol."""
-    steps = _steps(model, input_ids, mask, tuple(transforms), greedy, max_new_tokens, eos, pad, 0, True)
-    found = _collect(input_ids, steps)
-    ends = torch.isin(found.new_ids, eos)  # (B, N)
-    length = torch.where(ends.any(1), ends.int().argmax(1) + 1, found.new_ids.size(1))
-    return replace(found, steps=(), scores=found.logprobs.sum(1) / length**length_penalty)

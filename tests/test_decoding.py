@@ -173,6 +173,59 @@ def test_transforms_receive_ordinary_tensors(model):
     model.zero_grad(set_to_none=True)
 
 
+def test_a_single_transform_or_an_iterator_counts(model):
+    expected = d.generate(model, PROMPT, transforms=[d.no_repeat_ngram(1)], max_new_tokens=8).sequences
+    for transforms in (d.no_repeat_ngram(1), iter([d.no_repeat_ngram(1)])):
+        assert torch.equal(d.generate(model, PROMPT, transforms=transforms, max_new_tokens=8).sequences, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(select=lambda z: z.argmax(-1, keepdim=True)), r"un id por fila, de forma \(1,\)"),
+        (dict(select=lambda z: None), "un id por fila.*None"),
+        (dict(transforms=[lambda z, ids: z[:, :3]]), r"forma \(1, 23\).*\(1, 3\)"),
+        (dict(transforms=[lambda z, ids: None]), "None"),
+    ],
+)
+def test_home_made_pieces_with_the_wrong_shape_are_explained(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        d.generate(model, PROMPT, max_new_tokens=2, **arguments)
+
+
+def test_nothing_can_change_the_callers_ids(model):
+    def vandal(logits, ids):
+        ids.fill_(0)
+        return logits
+
+    ids = PROMPT.clone()
+    d.generate(model, ids, transforms=[vandal], max_new_tokens=3)
+    d.beam_search(model, ids, num_beams=1, transforms=[vandal], max_new_tokens=3)
+    d.beam_search(model, ids, num_beams=2, transforms=[vandal], max_new_tokens=3)
+    assert torch.equal(ids, PROMPT)
+
+
+def test_the_trace_of_a_row_ends_with_its_eos(mini):
+    model, tokenizer = mini
+    batch = tokenizer(["El rey", "La noche estaba oscura y"], return_tensors="pt", padding=True)
+    free = d.generate(model, **batch, max_new_tokens=12)
+    eos = free.new_ids[0, 2].item()
+    out = d.generate(model, **batch, max_new_tokens=12, eos_token_id=eos, pad_token_id=tokenizer.pad_token_id, top_n=2)
+    for row in range(2):
+        new = out.new_ids[row].tolist()
+        length = new.index(eos) + 1 if eos in new else len(new)
+        assert len(out.table(tokenizer, row)) == len(out.choices(tokenizer, row)) == length
+
+
+def test_eos_may_be_a_tensor_or_a_list(model):
+    eos = d.generate(model, PROMPT, max_new_tokens=6).new_ids[0, 2].item()
+    runs = [
+        d.generate(model, PROMPT, max_new_tokens=6, eos_token_id=e)
+        for e in (eos, [eos], torch.tensor([eos]), torch.tensor(eos))
+    ]
+    assert all(torch.equal(run.sequences, runs[0].sequences) for run in runs) and runs[0].new_ids.size(1) <= 3
+
+
 def test_the_last_position_decides():
     """Con un modelo que ignora logits_to_keep y predice «el id de esa posición más uno», se ve qué posición se lee."""
 
@@ -299,18 +352,29 @@ BAD = [
     (dict(pad_token_id=-1), r"pad_token_id.*\[-1\]"),
     (dict(attention_mask=torch.ones(1, 2)), r"attention_mask.*\(1, 3\).*\(1, 2\)"),
     (dict(attention_mask=torch.tensor([[1, 1, 0]])), r"derecha.*padding_side"),
+    (dict(attention_mask=torch.tensor([[0, 0, 0]])), r"filas \[0\] están vacías"),
+    (dict(attention_mask=torch.tensor([[2, 1, 1]])), r"ceros y unos"),
+    (dict(attention_mask=[[1, 1, 1]]), r"attention_mask.*\(1, 3\)"),
+    (dict(pad_token_id=1), r"derecha.*pad_token_id a propósito"),
+    (dict(eos_token_id=2.5), r"eos_token_id.*2\.5"),
+    (dict(eos_token_id="fin"), r"eos_token_id.*'f'"),
+    (dict(input_ids=PROMPT.to(torch.uint8)), r"enteros \(int64\).*uint8"),
+    (dict(input_ids=PROMPT.bool()), r"enteros \(int64\).*bool"),
+    (dict(transforms=[0.7]), r"transformación.*0\.7"),
+    (dict(transforms=None), r"transformación.*None"),
     (dict(input_ids=PROMPT.to("meta")), r"modelo está en cpu y los ids en meta.*model\.device"),
 ]
 BAD_STREAM = [
     (dict(top_n=-1), r"top_n.*-1"),
-    (dict(select="greedy"), r"funciones.*'greedy'"),
-    (dict(transforms=[0.7]), r"funciones.*0\.7"),
+    (dict(select="greedy"), r"select debe ser una función.*'greedy'"),
 ]
 BAD_BEAM = [
     (dict(num_beams=0), r"num_beams.*es 0"),
     (dict(num_beams=-2), r"num_beams.*es -2"),
     (dict(num_return_sequences=4), r"num_return_sequences.*entre 1 y num_beams \(3\).*es 4"),
     (dict(length_penalty="larga"), r"length_penalty.*'larga'"),
+    (dict(length_penalty=float("nan")), r"length_penalty.*nan"),
+    (dict(length_penalty=1e10), r"length_penalty.*10000000000"),
 ]
 
 

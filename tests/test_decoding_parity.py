@@ -203,6 +203,39 @@ def test_beam_search_stops_when_hugging_face_stops(prompt, beams, penalty, eos, 
     assert d.beam_search(model, ids, attention_mask=mask, **kwargs).sequences.tolist() == expected.tolist()
 
 
+@SETTINGS(max_examples=120)
+@given(st.integers(0, 5), st.integers(2, 5), st.integers(1, 2), st.floats(-1, 2), st.integers(4, 10), st.data())
+def test_beam_search_when_bans_exhaust_the_vocabulary(seed, beams, n, penalty, new, data):
+    """Con siete tokens y n-gramas prohibidos, a veces no queda con qué seguir."""
+    model = tiny_model(seed, vocab=7)
+    ids = torch.tensor([data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=4))])
+    eos, returned = data.draw(st.sampled_from([None, 2, [1, 4]])), data.draw(st.integers(1, beams))
+    kwargs = {"num_beams": beams, "length_penalty": penalty, "max_new_tokens": new, "num_return_sequences": returned}
+    pad = {} if eos is None else {"pad_token_id": 3}
+    expected = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        eos_token_id=eos,
+        no_repeat_ngram_size=n,
+        do_sample=False,
+        **pad,
+        **kwargs,
+    )
+    mask = torch.ones_like(ids)
+    result = d.beam_search(
+        model, ids, attention_mask=mask, eos_token_id=eos, transforms=[d.no_repeat_ngram(n)], **pad, **kwargs
+    )
+    assert result.sequences.tolist() == expected.tolist()
+
+
+def test_masks_with_holes_follow_hugging_face(model):
+    ids, mask = torch.tensor([[7, 7, 4, 9, 2]]), torch.tensor([[0, 1, 0, 1, 1]])
+    kwargs = {"attention_mask": mask, "max_new_tokens": 8}
+    expected = model.generate(ids, **kwargs, eos_token_id=None, pad_token_id=0, do_sample=False, repetition_penalty=1.7)
+    result = d.generate(model, ids, **kwargs, transforms=[d.repetition_penalty(1.7)])
+    assert not HF_IGNORES_PADDING or result.sequences.tolist() == expected.tolist()
+
+
 def test_padding_is_inferred_from_pad_token_id_as_in_hugging_face(model):
     ids = torch.tensor([[7, 7, 4, 9], [3, 5, 6, 2]])
     expected = model.generate(ids, pad_token_id=7, eos_token_id=1, max_new_tokens=8, do_sample=False)
