@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def review(exercise: str, answer) -> list[Outcome] | None:
     ValueError
         Si el ejercicio no existe: el mensaje enumera los que hay.
     """
-    if exercise not in EXERCISES:
+    if not isinstance(exercise, str) or exercise not in EXERCISES:
         raise ValueError(f"No conozco el ejercicio {exercise!r}. Los que hay son: {', '.join(EXERCISES)}.")
     if _untouched(answer):
         return None
@@ -94,7 +95,10 @@ def review(exercise: str, answer) -> list[Outcome] | None:
     for rule in EXERCISES[exercise]:
         try:
             received = rule.test(answer)
-        except Exception as error:  # el código es del estudiante: cualquier error es una respuesta que comentar
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # el código es del estudiante: cualquier error es una respuesta que comentar
             message = str(error).split("\n")[0][:200]
             received = f"un error al ejecutar tu código, {type(error).__name__}: {message}"
         outcomes.append(Outcome(rule, received))
@@ -106,7 +110,7 @@ def review(exercise: str, answer) -> list[Outcome] | None:
 def _untouched(answer) -> bool:
     """Un valor ``...`` o ``None``, o una función cuyo cuerpo es solo ``...``."""
     answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
-    if not hasattr(answer, "__code__"):
+    if not isinstance(answer, types.FunctionType):
         return answer is None or answer is ...
     empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
     steps = list(dis.get_instructions(answer))
@@ -215,7 +219,7 @@ def _top_k(k: int, logits: torch.Tensor = LOGITS):
 def _stops_at_eos(answer) -> str | None:
     eos, position = _eos_and_position()
     spy = _Spy()
-    received = _expect(answer(spy, PROMPT, eos, 12), _greedy(PROMPT, position + 1))
+    received = _expect(answer(spy, PROMPT.clone(), eos, 12), _greedy(PROMPT, position + 1))
     if received is None and len(spy.lengths) > position + 1:
         return f"los ids correctos, pero con {len(spy.lengths)} llamadas al modelo cuando bastaban {position + 1}"
     return received
@@ -224,28 +228,28 @@ def _stops_at_eos(answer) -> str | None:
 def _stops_at_zero(answer) -> str | None:
     expected = _greedy(PROMPT, 10)
     length = PROMPT.size(1) + expected[0, PROMPT.size(1) :].tolist().index(0) + 1
-    return _expect(answer(_Spy(), PROMPT, 0, 10), expected[:, :length])
+    return _expect(answer(_Spy(), PROMPT.clone(), 0, 10), expected[:, :length])
 
 
 def _respects_limit(answer) -> str | None:
     unreachable = next(i for i in range(29) if i not in _greedy(PROMPT, MAX_CALLS))
-    return _expect(answer(_Spy(), PROMPT, unreachable, 5), _greedy(PROMPT, 5))
+    return _expect(answer(_Spy(), PROMPT.clone(), unreachable, 5), _greedy(PROMPT, 5))
 
 
 def _ignores_prompt_eos(answer) -> str | None:
     eos = PROMPT[0, -1].item()
     new = _greedy(PROMPT, 5)
     expected = next((new[:, : i + 1] for i in range(3, 8) if new[0, i] == eos), new)
-    return _expect(answer(_Spy(), PROMPT, eos, 5), expected)
+    return _expect(answer(_Spy(), PROMPT.clone(), eos, 5), expected)
 
 
 def _cached_ids(n: int):
-    return lambda answer: _expect(answer(_Spy(), PROMPT, n), _greedy(PROMPT, n))
+    return lambda answer: _expect(answer(_Spy(), PROMPT.clone(), n), _greedy(PROMPT, n))
 
 
 def _feeds_one_token(answer) -> str | None:
     spy = _Spy()
-    answer(spy, PROMPT, 8)
+    answer(spy, PROMPT.clone(), 8)
     if len(spy.lengths) < 8:
         return f"{len(spy.lengths)} llamadas al modelo para escribir 8 tokens"
     return None if sum(spy.lengths) <= PROMPT.size(1) + 8 else f"llamadas al modelo con {spy.lengths} tokens cada una"

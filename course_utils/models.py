@@ -52,7 +52,7 @@ def get_profile(profile: str | Profile | None = None) -> Profile:
     if isinstance(profile, Profile):
         return profile
     name = profile if profile is not None else os.environ.get("CURSO_PERFIL") or "mini"
-    if name not in PROFILES:
+    if not isinstance(name, str) or name not in PROFILES:
         raise ValueError(
             f"No conozco el perfil {name!r}. Los perfiles son: {', '.join(PROFILES)}. "
             "Elige uno con la variable de entorno CURSO_PERFIL o con el argumento profile."
@@ -111,17 +111,25 @@ def load_model(role: str, profile: str | Profile | None = None):
     import torch
     import transformers
 
+    local = Path(source).is_absolute() or Path(source).exists()
     try:
-        with _quiet() if Path(source).is_absolute() else contextlib.nullcontext():
-            model = getattr(transformers, _CLASSES[role]).from_pretrained(
-                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        with _quiet() if local else contextlib.nullcontext():
+            model, info = getattr(transformers, _CLASSES[role]).from_pretrained(
+                source, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except OSError as error:
+    except Exception as error:
+        if local:
+            raise ValueError(f"No he podido leer el modelo de {source}: {error}. {_RESTORE}") from error
+        if not isinstance(error, OSError):
+            raise
         raise ValueError(
             f"No he podido cargar {source!r} ({type(error).__name__}). Si no tienes red, sigue con el perfil «mini»: "
             'quita la variable CURSO_PERFIL o usa profile="mini".'
         ) from error
+    if info["missing_keys"]:
+        missing = ", ".join(sorted(info["missing_keys"])[:3])
+        raise ValueError(f"A los pesos de {source} les faltan parámetros ({missing}, …). {_RESTORE}")
     return model.eval(), tokenizer
 
 
@@ -142,7 +150,7 @@ def _quiet():
 def _check_directory(directory: Path) -> None:
     """Comprueba que están todos los ficheros y, si hay ``sha256.json``, que son los que deben ser."""
     manifest = directory / "sha256.json"
-    hashes = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    hashes = _read_json(manifest) if manifest.is_file() else {}
     for name in dict.fromkeys([*_REQUIRED, *hashes]):
         file = directory / name
         if not file.is_file():
@@ -152,7 +160,19 @@ def _check_directory(directory: Path) -> None:
                 f"El fichero {name} de {directory} está truncado o alterado: su SHA-256 empieza por {found[:12]} "
                 f"y debería empezar por {hashes[name][:12]}. {_RESTORE}"
             )
+    for file in sorted(directory.glob("*.json")):
+        _read_json(file)
     _check_safetensors(directory / "model.safetensors")
+
+
+def _read_json(file: Path) -> dict:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:  # JSON cortado o que no es UTF-8
+        data = None
+    if not isinstance(data, dict) or not data:
+        raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado. {_RESTORE}")
+    return data
 
 
 def _check_safetensors(file: Path) -> None:

@@ -6,6 +6,7 @@ Los colores son de la paleta de Okabe e Ito (2008), que se distingue con daltoni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,8 +48,9 @@ def plot_distribution(
     -----
     Se enseña en las sesiones 02 y 03.
     """
+    probs = dict(probs)
     if not probs or not all(0 <= p <= 1 for p in probs.values()):
-        raise ValueError(f"Hace falta al menos una probabilidad y todas en [0, 1]; he recibido {dict(probs)!r}.")
+        raise ValueError(f"Hace falta al menos una probabilidad y todas en [0, 1]; he recibido {probs!r}.")
     labels, values = list(probs), list(probs.values())
     ax = _axes(ax, height=0.34 * len(labels) + 1)
     y = np.arange(len(labels))
@@ -56,7 +58,7 @@ def plot_distribution(
     marks = [f"{100 * p:.1f} %" + (" ◀" if label == highlight else "") for label, p in probs.items()]
     ax.bar_label(bars, marks, padding=4)
     ax.set(yticks=y, xlim=(0, 1.18 * max(xmax or max(values), 1e-9)), xlabel="Probabilidad", title=title)
-    ax.set_yticklabels(labels, fontfamily="monospace")
+    ax.set_yticklabels(labels, fontfamily="monospace", parse_math=False)  # «$» es un token más
     ax.invert_yaxis()
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.spines[["top", "right"]].set_visible(False)
@@ -77,7 +79,7 @@ def plot_trace(
     choices : sequence of sequence of (str, float)
         Por cada paso, las candidatas con su probabilidad (``Generation.choices``).
     chosen : sequence of str, optional
-        Lo elegido en cada paso: si está entre las candidatas, lleva marco naranja; si no, se anota a la derecha.
+        Lo elegido en cada paso: si está entre las candidatas, lleva marco rojizo; si no, se anota a la derecha.
 
     Raises
     ------
@@ -92,19 +94,32 @@ def plot_trace(
         raise ValueError(
             f"Cada paso debe traer las mismas candidatas (al menos una); recibo {[len(s) for s in choices]}."
         )
+    if chosen is not None and len(chosen) != len(choices):
+        raise ValueError(f"chosen debe traer un token por paso ({len(choices)}); he recibido {len(chosen)}.")
     probs = np.array([[p for _, p in step] for step in choices])  # (N, n)
     ax = _axes(ax, width=1.7 * probs.shape[1] + 1.5, height=0.42 * len(probs) + 1)
     ax.imshow(probs, cmap="Blues", vmin=0, vmax=probs.max(), aspect="auto")
     for row, step in enumerate(choices):
         for column, (label, p) in enumerate(step):
             ink = "white" if p > 0.6 * probs.max() else "black"
-            ax.text(column, row, f"{label}  {100 * p:.0f} %", ha="center", va="center", color=ink, fontsize=9)
+            ax.text(
+                column,
+                row,
+                f"{label}  {100 * p:.0f} %",
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=9,
+                parse_math=False,
+            )
         picked = chosen[row] if chosen is not None else None
         if picked in (labels := [label for label, _ in step]):
             corner = (labels.index(picked) - 0.47, row - 0.45)
             ax.add_patch(plt.Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=RED, linewidth=2.5))
         elif picked is not None:
-            ax.text(len(step) - 0.4, row, f"← {picked}", va="center", color=RED, fontsize=9, clip_on=False)
+            ax.text(
+                len(step) - 0.4, row, f"← {picked}", va="center", color=RED, fontsize=9, clip_on=False, parse_math=False
+            )
     ax.set_xticks(range(probs.shape[1]), [f"Opción {i + 1}" for i in range(probs.shape[1])])
     ax.set_yticks(range(len(probs)), range(1, len(probs) + 1))
     ax.set(ylabel="Paso", title=title)
@@ -157,12 +172,12 @@ def plot_times(
 
 def _lines(x, series, *, xlabel, ylabel, title, ax) -> Axes:
     wrong = {name: len(y) for name, y in series.items() if len(y) != len(x)}
-    if wrong or not series:
+    if wrong or not series or not len(x):
         raise ValueError(
             f"Cada serie necesita {len(x)} valores, uno por punto del eje x; he recibido {wrong or 'ninguna'}."
         )
     ax = _axes(ax)
-    styles = zip([BLUE, RED, GREEN, ORANGE, GREY], ["o-", "s--", "^-.", "D:", "v-"], strict=True)
+    styles = cycle(zip([BLUE, RED, GREEN, ORANGE, GREY], ["o-", "s--", "^-.", "D:", "v-"], strict=True))
     for (name, y), (color, style) in zip(series.items(), styles, strict=False):
         ax.plot(x, y, style, color=color, linewidth=2, markersize=6, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)

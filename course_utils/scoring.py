@@ -39,7 +39,7 @@ def token_logprobs(model, input_ids: torch.Tensor, attention_mask: torch.Tensor 
         positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
         inputs |= {"attention_mask": attention_mask, "position_ids": positions}
     logits = model(**inputs, use_cache=False).logits[:, :-1].float()  # (B, T - 1, V): el último no predice nada
-    targets = input_ids[:, 1:]
+    targets = input_ids[:, 1:].long()
     scores = logits.gather(-1, targets[..., None])[..., 0] - logits.logsumexp(-1)
     if attention_mask is None:
         return scores
@@ -48,16 +48,20 @@ def token_logprobs(model, input_ids: torch.Tensor, attention_mask: torch.Tensor 
 
 
 def _check(model, ids, mask) -> None:
+    if not callable(model):
+        raise ValueError(f'Esperaba un modelo y he recibido {model!r}. Cárgalo con load_model("decoder").')
     if not isinstance(ids, torch.Tensor):
         raise ValueError(
             f"Esperaba ids, un tensor (B, T), y he recibido {type(ids).__name__}: {str(ids)[:40]!r}. "
             'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.'
         )
-    if ids.dim() != 2 or ids.size(1) < 2 or ids.is_floating_point():
+    if ids.dim() != 2 or ids.numel() == 0 or ids.size(1) < 2:
         raise ValueError(
-            f"Los ids deben ser enteros de forma (B, T) con T ≥ 2 y son {ids.dtype} de forma {tuple(ids.shape)}: un "
-            "texto de un solo token no tiene nada que puntuar; ponle delante el EOS."
+            f"Los ids deben tener forma (B, T) con T ≥ 2 y tienen {tuple(ids.shape)}: un texto de un solo token no "
+            "tiene nada que puntuar; ponle delante el EOS."
         )
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"Los ids deben ser enteros (int64) y son {ids.dtype}. Usa los input_ids del tokenizador.")
     if ids.device != getattr(model, "device", ids.device):
         raise ValueError(
             f"El modelo está en {model.device} y los ids en {ids.device}. Llévalos juntos: ids.to(model.device)."
@@ -73,7 +77,10 @@ def _check(model, ids, mask) -> None:
         raise ValueError(
             f"La secuencia tiene {ids.size(1)} tokens y el contexto del modelo es {context}. Pártela en trozos."
         )
-    if mask is not None and mask.shape != ids.shape:
+    if mask is not None and (
+        not isinstance(mask, torch.Tensor) or mask.shape != ids.shape or mask.device != ids.device
+    ):
         raise ValueError(
-            f"attention_mask debe tener la forma de los ids, {tuple(ids.shape)}, y tiene {tuple(mask.shape)}."
+            f"attention_mask debe ser un tensor con la forma de los ids, {tuple(ids.shape)}, y en su dispositivo, "
+            f"{ids.device}; he recibido {type(mask).__name__} de forma {tuple(getattr(mask, 'shape', ()))}."
         )

@@ -197,6 +197,19 @@ def load_state(path: Path, model, optimizers) -> int:
     return json.loads((path / "estado.json").read_text())["paso"]
 
 
+def check_same_run(path: Path, args) -> None:
+    """Continuar con otro modelo, otro lote u otra semilla no sería el mismo entrenamiento."""
+    saved = json.loads((path / "estado.json").read_text())["argumentos"]
+    names = ("seed", "batch", "context", "vocab_size", "width", "layers", "heads")
+    changed = [
+        f"--{n.replace('_', '-')} {saved[n]} (ahora {getattr(args, n)})" for n in names if saved[n] != getattr(args, n)
+    ]
+    if changed:
+        raise ValueError(
+            f"{path.parent} tiene un entrenamiento con {', '.join(changed)}. Usa lo mismo u otro --output."
+        )
+
+
 def checkpoints(output: Path) -> list[Path]:
     return sorted(p for p in output.glob("paso-*") if (p / "estado.json").is_file() and p.suffix != ".parcial")
 
@@ -250,7 +263,12 @@ def train(args) -> float:
     model.to(accelerator.device)
     optimizers = build_optimizers(model, args)
     done = checkpoints(args.output)
-    start = load_state(done[-1], model, optimizers) if done else 0
+    start = 0
+    if done:
+        check_same_run(done[-1], args)
+        start = load_state(done[-1], model, optimizers)
+    if start >= args.steps:
+        raise ValueError(f"Este entrenamiento ya llegó al paso {start}. Para seguir, pide más: --steps {2 * start}.")
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
     wrapped = accelerator.prepare(model) if world > 1 else model
     wrapped.train()
@@ -278,10 +296,13 @@ def train(args) -> float:
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        recent = [*recent[-99:], accelerator.reduce(loss.detach(), "mean").item()]
+        # La petición de parar se comparte: si un proceso parase solo, los demás lo esperarían para siempre.
+        shared = torch.stack([loss.detach(), loss.new_tensor(float(bool(stop)))])
+        mean, stopping = accelerator.reduce(shared, "mean").tolist()
+        recent = [*recent[-99:], mean]
         bar.update()
         finished = step + 1 == args.steps
-        if (step + 1) % args.save_every == 0 or finished or stop:
+        if (step + 1) % args.save_every == 0 or finished or stopping:
             if accelerator.is_main_process:
                 path = args.output / f"paso-{step + 1:07d}"
                 save_state(path, model, optimizers, step + 1, args)
@@ -295,7 +316,7 @@ def train(args) -> float:
                 log.flush()
                 bar.set_postfix(pérdida=f"{entry['perdida']:.3f}")
             accelerator.wait_for_everyone()
-        if stop:
+        if stopping:
             print(f"Parada pedida: guardado el paso {step + 1}. Repite la orden para continuar.", file=sys.stderr)
             raise SystemExit(130)
     bar.close()
@@ -308,6 +329,8 @@ def bits_per_char(model, tokenizer, texts: list[str], *, stride: int | None = No
     """Bits por carácter con ventana deslizante: cada token se puntúa una vez, tras un EOS inicial."""
     context = model.config.n_positions
     stride = stride or context // 2
+    if not 1 <= stride < context:
+        raise ValueError(f"El avance debe estar entre 1 y {context - 1} (el contexto menos uno) y es {stride}.")
     total = 0.0
     for text in texts:
         ids = torch.tensor(encode_works(tokenizer, [text])[:-1].astype(np.int64))  # sin el EOS final
@@ -387,6 +410,8 @@ def parse(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.export is None and args.corpus is None:
         parser.error("falta --corpus (o --export para exportar un entrenamiento hecho)")
+    if args.evaluate and not (args.export and args.corpus):
+        parser.error("--evaluate necesita --export (qué modelo) y --corpus (con qué textos)")
     return args
 
 

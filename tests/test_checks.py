@@ -255,6 +255,19 @@ def test_every_exercise_has_a_solution_and_three_mistakes():
         assert sum(name == exercise for name, *_ in WRONG) >= 3
 
 
+def test_careless_answers_change_nothing_and_never_stop_the_notebook(capsys):
+    def vandal(model, ids, eos_token_id, max_new_tokens):
+        ids[:] = 1
+        return ids
+
+    before = checks.PROMPT.clone()
+    checks.check("2.3", vandal)
+    checks.check("2.3", lambda *a: exit())
+    assert torch.equal(checks.PROMPT, before)
+    assert "SystemExit" in capsys.readouterr().out
+    checks.check("2.3", until_eos_ok, strict=True)
+
+
 def test_unknown_exercise_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"'9\.9'.*2\.1"):
         checks.check("9.9", None)

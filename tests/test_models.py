@@ -35,9 +35,12 @@ def test_mini_loads_with_plain_hugging_face_classes_in_float32():
 def test_load_model_is_ready_to_use_and_restores_the_progress_bar(mini):
     model, tokenizer = mini
     assert not model.training and model.dtype == torch.float32 and model.device.type == "cpu"
-    before = logging.is_progress_bar_enabled()
-    load_model("decoder")
-    assert logging.is_progress_bar_enabled() == before
+    logging.enable_progress_bar()
+    try:
+        load_model("decoder")
+        assert logging.is_progress_bar_enabled()
+    finally:
+        logging.disable_progress_bar()
     text = "¡Qué pingüino! —dijo el ñandú 🙂"
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
@@ -64,6 +67,8 @@ def test_unknown_names_list_the_valid_ones(monkeypatch):
         checkpoint("traductor")
     with pytest.raises(ValueError, match=r"'jokes'.*decoder, encoder"):
         checkpoint("jokes", "completo")
+    with pytest.raises(ValueError, match=r"\['mini'\].*mini, completo"):
+        checkpoint("decoder", ["mini"])
     with pytest.raises(ValueError, match=r"'maxi'.*mini, completo.*CURSO_PERFIL"):
         checkpoint("decoder", "maxi")
     monkeypatch.setenv("CURSO_PERFIL", "enorme")
@@ -78,15 +83,13 @@ def test_missing_file_is_named(copy, name):
         load_model("decoder", broken(copy))
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("with_hashes", [True, False])
 def test_truncated_file_is_named(copy, name, with_hashes):
     data = (copy / name).read_bytes()
     (copy / name).write_bytes(data[: len(data) // 2])
     if not with_hashes:
         (copy / "sha256.json").unlink()
-        if name != "model.safetensors":
-            return  # sin hashes solo se puede reconocer un safetensors cortado
     with pytest.raises(ValueError, match=f"{name}.*truncado.*git checkout"):
         load_model("decoder", broken(copy))
 
@@ -99,13 +102,37 @@ def test_altered_weights_are_refused(copy):
         checkpoint("decoder", broken(copy))
 
 
+@pytest.mark.parametrize("content", ["", "[1]", '{"config.json": nu', "ñ".encode("latin-1")])
+def test_broken_manifest_of_hashes_is_named(copy, content):
+    (copy / "sha256.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"sha256\.json.*dañado.*git checkout"):
+        checkpoint("decoder", broken(copy))
+
+
+def test_weights_without_parameters_are_not_replaced_by_random_ones(copy):
+    from safetensors.torch import load_file, save_file
+
+    (copy / "sha256.json").unlink()
+    weights = load_file(copy / "model.safetensors")
+    weights.pop("transformer.h.3.attn.c_attn.weight")
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"faltan parámetros \(transformer\.h\.3"):
+        load_model("decoder", broken(copy))
+
+
+def test_config_of_another_kind_is_explained(copy):
+    (copy / "sha256.json").unlink()
+    (copy / "config.json").write_text('{"nada": 1}')
+    with pytest.raises(ValueError, match=r"No he podido leer el modelo.*git checkout"):
+        load_model("decoder", broken(copy))
+
+
 def test_missing_directory(tmp_path):
     with pytest.raises(ValueError, match=r"Falta el fichero config\.json"):
         checkpoint("decoder", broken(tmp_path / "nada"))
 
 
-def test_hub_without_network_says_how_to_go_on(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+def test_hub_without_network_says_how_to_go_on():
     with pytest.raises(ValueError, match=r"No he podido cargar .*sigue con el perfil «mini»"):
         load_model("decoder", Profile("falso", {"decoder": "nadie/este-modelo-no-existe"}))
 

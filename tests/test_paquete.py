@@ -51,8 +51,18 @@ def test_no_star_imports_and_no_pickle():
     assert not re.search(r"import \*|import pickle|torch\.load\(|trust_remote_code=True", source)
 
 
+def code_lines(module):
+    """Líneas con código: ni vacías, ni comentarios, ni docstrings (documentar no se castiga)."""
+    source = module.read_text(encoding="utf-8")
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef
+    docs = [n.body[0] for n in ast.walk(ast.parse(source)) if isinstance(n, documented) and ast.get_docstring(n)]
+    skipped = {i for doc in docs for i in range(doc.lineno, doc.end_lineno + 1)}
+    lines = enumerate(source.splitlines(), 1)
+    return sum(i not in skipped and bool(line.strip()) and not line.strip().startswith("#") for i, line in lines)
+
+
 def test_the_package_stays_small():
-    assert sum(len(m.read_text(encoding="utf-8").splitlines()) for m in MODULES) <= 1500
+    assert sum(map(code_lines, MODULES)) <= 1400
 
 
 def test_import_is_light():

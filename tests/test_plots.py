@@ -49,6 +49,13 @@ def test_distribution_shows_the_numbers():
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # la primera, arriba
 
 
+def test_dollar_signs_are_plain_text_and_no_series_is_lost():
+    plots.plot_distribution([("$$", 0.5), ("a$b$", 0.1)]).figure.canvas.draw()
+    plots.plot_trace([[("$$", 0.5)]], chosen=["$x$"]).figure.canvas.draw()
+    ax = plots.plot_times([1, 2], {str(i): [i, i] for i in range(7)})
+    assert len(ax.lines) == 7
+
+
 def test_trace_shows_choices_and_what_was_chosen():
     ax = DRAWINGS[1](None)
     assert {"a  90 %", "d  30 %", "← x"} <= set(texts(ax))
@@ -69,6 +76,8 @@ def test_lines_carry_the_data_and_a_legend():
         lambda: plots.plot_distribution({"a": 1.5}),
         lambda: plots.plot_trace([]),
         lambda: plots.plot_trace([[("a", 0.1)], [("a", 0.1), ("b", 0.2)]]),
+        lambda: plots.plot_trace([[("a", 0.1)]], chosen=["a", "b"]),
+        lambda: plots.plot_times([], {"m": []}),
         lambda: plots.plot_epsilon_sweep([0, 1], {"m": [1]}, ylabel="y"),
         lambda: plots.plot_times([1, 2], {}),
     ],

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from course_utils.models import Profile, load_model
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "pretrain.py"
-TINY = "--vocab-size 300 --context 16 --width 16 --layers 2 --heads 2 --batch 8 --warmup 5 --lr 0.01 --cpu".split()  # noqa: SIM905
+TINY = "--vocab-size 300 --context 16 --width 16 --layers 2 --heads 2 --batch 16 --warmup 5 --lr 0.01 --cpu".split()  # noqa: SIM905
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +98,15 @@ def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, 
         if len(list(output.glob("paso-*/estado.json"))) >= 2 or process.poll() is not None:
             break
         time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)  # quieto mientras se mira que aún le quedaban pasos
+    saved = sorted(output.glob("paso-*[0-9]"))[-1].name
+    assert saved < "paso-0000120", "ha terminado antes de la señal: la prueba no prueba nada"
     process.send_signal(signal_number)
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == (-signal.SIGKILL if signal_number == signal.SIGKILL else 130)
     if signal_number == signal.SIGTERM:
         assert "Repite la orden para continuar" in err
-    saved = sorted(output.glob("paso-*"))[-1].name
-    assert saved < "paso-0000120", "ha terminado antes de la señal: la prueba no prueba nada"
     process = run(corpus, output, "--steps", "120", "--save-every", "10")
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
@@ -198,8 +200,19 @@ def test_every_token_is_scored_once(pretrain, monkeypatch, mini):
     [
         (["--corpus", "/no/existe"], "No encuentro"),
         (["--export", "salida"], "entrena antes de exportar"),
+        (["--evaluate", "--export", "salida"], "--evaluate necesita"),
     ],
 )
-def test_mistakes_are_explained(pretrain, tmp_path, options, message):
-    with pytest.raises(ValueError, match=message):
+def test_mistakes_are_explained(pretrain, tmp_path, options, message, capsys):
+    with pytest.raises((ValueError, SystemExit)) as error:
         pretrain.main(["--output", str(tmp_path / "t"), "--cpu", *options])
+    assert message in str(error.value) + capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--steps", "120"], "ya llegó al paso 120"), (["--steps", "200", "--seed", "5"], r"--seed 0 \(ahora 5\)")],
+)
+def test_another_run_in_the_same_directory_is_refused(pretrain, whole, corpus, options, message):
+    with pytest.raises(ValueError, match=message):
+        pretrain.main(["--corpus", str(corpus), "--output", str(whole), *TINY, *options])

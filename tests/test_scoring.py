@@ -57,12 +57,19 @@ def test_no_gradient_and_same_mode(model):
         (torch.empty(1, 0), None, r"\(1, 0\)"),
         (torch.tensor([[1, 23]]), None, r"vocabulario.*mayor 23"),
         (torch.ones(1, 49, dtype=torch.long), None, r"49 tokens.*48"),
+        (torch.empty(0, 3, dtype=torch.long), None, r"\(0, 3\)"),
+        (torch.ones(1, 3), None, r"enteros \(int64\).*float32"),
+        (torch.tensor([[1, 2]]), [[1, 1]], r"attention_mask.*list"),
         (torch.tensor([[1, 2]]), torch.ones(1, 3), r"attention_mask.*\(1, 3\)"),
         (torch.tensor([[1, 2]]).to("meta"), None, r"modelo está en cpu y los ids en meta"),
     ],
 )
 def test_bad_input(model, ids, mask, message):
     if isinstance(ids, torch.Tensor) and ids.device.type == "meta":
-        model = SimpleNamespace(device=torch.device("cpu"), config=None)
+
+        def model(*args, **kwargs):
+            raise AssertionError("se ha calculado algo antes de validar")
+
+        model.device = torch.device("cpu")
     with pytest.raises(ValueError, match=message):
         token_logprobs(model, ids, mask)
