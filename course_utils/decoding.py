@@ -313,7 +313,7 @@ class Generation:
             so_far = self.sequences[row, : self.prompt_length + step.index].tolist()
             line = {"Entrada": tokenizer.decode(so_far, skip_special_tokens=True)}
             line["Elegido"] = show_token(tokenizer, step.ids[row].item())
-            lines.append(line | {f"Opción {n}": f"{t} ({100 * p:.1f} %)" for n, (t, p) in enumerate(choices, 1)})
+            lines.append(line | {f"Opción {n}": f"{t} ({100 * p:.1f}\u00a0%)" for n, (t, p) in enumerate(choices, 1)})
         return pd.DataFrame(lines, index=pd.RangeIndex(1, len(lines) + 1, name="Paso"))
 
 
