@@ -333,12 +333,14 @@ def show_token(tokenizer, token_id: int) -> str:
 # ---------------------------------------------------------------- comprobaciones
 def _check_ids(model, input_ids, max_new_tokens: int, specials: Sequence[int]) -> None:
     """Comprueba la entrada antes de calcular nada; el error dice qué valor llegó y qué hacer."""
-    _require(callable(model), f'Esperaba un modelo y he recibido {model!r}. Cárgalo con load_model("decoder").')
-    _require(
-        isinstance(input_ids, torch.Tensor),
-        f"Esperaba ids, un tensor (B, T), y he recibido {type(input_ids).__name__}: {str(input_ids)[:40]!r}. "
-        'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.',
-    )
+    # Sin _require donde el mensaje escribe un modelo o un tensor: formatearlo cada vez sería lo más lento del bucle.
+    if not callable(model):
+        raise ValueError(f"Esperaba un modelo y he recibido {model!r}. Cárgalo con load_model('decoder').")
+    if not isinstance(input_ids, torch.Tensor):
+        raise ValueError(
+            f"Esperaba ids, un tensor (B, T), y he recibido {type(input_ids).__name__}: {str(input_ids)[:40]!r}. "
+            'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.'
+        )
     shape = tuple(input_ids.shape)
     _require(
         input_ids.numel() > 0, f"El prompt está vacío: forma {shape}. Escribe al menos un token, por ejemplo el EOS."
@@ -423,17 +425,15 @@ def _prepare(model, input_ids, attention_mask, transforms, max_new_tokens, eos_t
 
 
 # ---------------------------------------------------------------- el bucle
-def _next_logits(model, ids, attention_mask, cache, use_cache: bool):
-    """Logits del siguiente token, (B, V) en float32, y la caché ampliada: solo se calcula lo que no está en ella."""
-    past = cache.get_seq_length() if cache is not None else 0
-    inputs = {"input_ids": ids[:, past:]}
+@torch.inference_mode()  # más ligero que no_grad: aquí nadie va a derivar
+def _next_logits(model, ids, new, attention_mask, cache, use_cache: bool):
+    """Logits del siguiente token, (B, V) en float32, y la caché ampliada: por el modelo solo pasa lo nuevo."""
+    inputs = {"input_ids": new if use_cache else ids}
     if attention_mask is not None:  # con relleno, la posición 0 es la del primer token de verdad
         positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-        inputs |= {"attention_mask": attention_mask, "position_ids": positions[:, past:]}
-    with torch.inference_mode():  # más ligero que no_grad: aquí nadie va a derivar
-        out = model(**inputs, past_key_values=cache, use_cache=use_cache, logits_to_keep=1)
-    # La copia, ya fuera, es un tensor normal: una transformación puede hacer con ella lo que quiera.
-    return out.logits[:, -1].to(torch.float32, copy=True), out.past_key_values if use_cache else None
+        inputs |= {"attention_mask": attention_mask, "position_ids": positions[:, -inputs["input_ids"].size(1) :]}
+    out = model(**inputs, past_key_values=cache, use_cache=use_cache, logits_to_keep=1)
+    return out.logits[:, -1].float(), out.past_key_values if use_cache else None
 
 
 def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
@@ -441,11 +441,11 @@ def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
     for transform in transforms:
         padded = attention_mask is not None and getattr(transform, "uses_attention_mask", False)
         logits = transform(logits, ids, attention_mask) if padded else transform(logits, ids)
-        _require(
-            isinstance(logits, torch.Tensor) and logits.shape == shape,
-            f"Una transformación debe devolver logits de forma {tuple(shape)} y {transform} ha devuelto "
-            f"{tuple(logits.shape) if isinstance(logits, torch.Tensor) else repr(logits)}.",
-        )
+        if not isinstance(logits, torch.Tensor) or logits.shape != shape:
+            raise ValueError(
+                f"Una transformación debe devolver logits de forma {tuple(shape)} y {transform} ha devuelto "
+                f"{tuple(logits.shape) if isinstance(logits, torch.Tensor) else repr(logits)}."
+            )
     return logits
 
 
@@ -506,29 +506,30 @@ def stream(
 
 
 def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n, use_cache) -> Iterator[Step]:
-    cache = None
+    cache, new, stops = None, ids, len(eos) > 0
     finished = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     top_ids, top_logprobs = ids.new_empty(len(ids), 0), torch.empty(len(ids), 0, device=ids.device)
     for index in range(max_new_tokens):
-        logits, cache = _next_logits(model, ids, mask, cache, use_cache)  # (B, V)
-        raw = logits.log_softmax(-1)  # lo que el modelo cree, antes de transformar
-        chosen = select(_apply(transforms, logits, ids, mask))  # (B,)
-        _require(
-            isinstance(chosen, torch.Tensor) and chosen.shape == finished.shape and not chosen.is_floating_point(),
-            f"select debe devolver un id por fila, de forma {tuple(finished.shape)}, y ha devuelto {chosen!r}.",
-        )
-        logprobs = raw.gather(1, chosen[:, None])[:, 0]
+        logits, cache = _next_logits(model, ids, new, mask, cache, use_cache)  # (B, V)
+        # Se transforma una copia, que ya es un tensor normal: las probabilidades que se anotan son las del modelo.
+        chosen = select(_apply(transforms, logits.clone(), ids, mask))  # (B,)
+        if not isinstance(chosen, torch.Tensor) or chosen.shape != finished.shape or chosen.is_floating_point():
+            raise ValueError(
+                f"select debe devolver un id por fila, de forma {tuple(finished.shape)}, y ha devuelto {chosen!r}."
+            )
+        logprobs = -torch.nn.functional.cross_entropy(logits, chosen.long(), reduction="none")
         if top_n:
-            top_logprobs, top_ids = raw.topk(min(top_n, raw.size(-1)))
-        del logits, raw  # que no ocupen sitio mientras se calcula el paso siguiente
-        if len(eos):
+            top_logprobs, top_ids = logits.log_softmax(-1).topk(min(top_n, logits.size(-1)))
+        del logits  # que no ocupe sitio mientras se calcula el paso siguiente
+        if stops:
             chosen, logprobs = torch.where(finished, pad, chosen), torch.where(finished, 0.0, logprobs)
         yield Step(index, chosen, logprobs, top_ids, top_logprobs, finished)
-        if len(eos):
+        if stops:
             finished = finished | torch.isin(chosen, eos)
             if finished.all():
                 return
-        ids, mask = torch.cat([ids, chosen[:, None]], 1), _grow(mask)
+        new = chosen[:, None]
+        ids, mask = torch.cat([ids, new], 1), _grow(mask)
 
 
 def generate(model, input_ids: torch.Tensor, **kwargs) -> Generation:
@@ -608,7 +609,7 @@ def beam_search(
 
     for step in range(max_new_tokens):
         flat = live.flatten(0, 1)  # (B·K, t)
-        logits, cache = _next_logits(model, flat, mask, cache, True)
+        logits, cache = _next_logits(model, flat, flat if cache is None else flat[:, -1:], mask, cache, True)
         raw = logits.log_softmax(-1)  # (B·K, V)
         scores = _apply(transforms, raw.clone(), flat, mask).view(batch, num_beams, -1) + live_total[..., None]
         total, index = scores.flatten(1).topk(width)  # (B, width), de mejor a peor
