@@ -88,9 +88,14 @@ def checkpoint(role: str, profile: str | Profile | None = None) -> str:
             f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los que hay son: {', '.join(roles)}."
         )
     source = str(chosen.sources[role])
-    if Path(source).is_absolute() or Path(source).exists():
+    if _is_local(source):
         _check_directory(Path(source))
     return source
+
+
+def _is_local(source: str) -> bool:
+    """Un directorio de esta máquina y no un identificador del Hub."""
+    return Path(source).is_absolute() or Path(source).exists()
 
 
 def load_model(role: str, profile: str | Profile | None = None):
@@ -111,7 +116,7 @@ def load_model(role: str, profile: str | Profile | None = None):
     import torch
     import transformers
 
-    local = Path(source).is_absolute() or Path(source).exists()
+    local = _is_local(source)
     try:
         with _quiet() if local else contextlib.nullcontext():
             model, info = getattr(transformers, _CLASSES[role]).from_pretrained(
@@ -161,7 +166,8 @@ def _check_directory(directory: Path) -> None:
                 f"y debería empezar por {hashes[name][:12]}. {_RESTORE}"
             )
     for file in sorted(directory.glob("*.json")):
-        _read_json(file)
+        if file.name not in hashes:  # el hash ya dice que los demás están enteros
+            _read_json(file)
     _check_safetensors(directory / "model.safetensors")
 
 
