@@ -34,7 +34,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tqdm.auto import tqdm
-from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 from course_utils.models import Profile, load_model, sha256
 from course_utils.scoring import token_logprobs
@@ -89,6 +96,25 @@ def encode_works(tokenizer, texts: list[str]) -> np.ndarray:
     return np.concatenate(ids)
 
 
+def mask_at(tokens: torch.Tensor, step: int, rate: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ejemplos del encoder para el paso `step`: (entradas, blancos), las dos (B', T').
+
+    Cada trozo va entre `<cls>` y `<sep>`; algunos lotes se parten en trozos de la mitad o la cuarta parte,
+    para que el modelo conozca también las frases sueltas. Una fracción `rate` de los tokens se tapa con
+    `<mask>` y es blanco; el resto tiene blanco −100 y no cuenta en la pérdida.
+    """
+    rng = np.random.default_rng([seed, step, 1])
+    parts = int(rng.choice([1, 1, 2, 4]))
+    width = tokens.size(1) // parts
+    text = tokens[:, : parts * width].reshape(-1, width)
+    places = rng.random(text.shape).argsort(axis=1)  # cada fila es una permutación: tantos tapados en todas
+    hidden = torch.from_numpy(places < max(1, round(rate * width)))
+    edges = text.new_tensor([SPECIAL.index(CLS), SPECIAL.index(SEP)]).expand(len(text), 2)
+    inputs = torch.cat([edges[:, :1], text.masked_fill(hidden, SPECIAL.index(MASK)), edges[:, 1:]], dim=1)
+    nothing = torch.full_like(edges[:, :1], -100)
+    return inputs, torch.cat([nothing, text.masked_fill(~hidden, -100), nothing], dim=1)
+
+
 def batch_at(ids: np.ndarray, step: int, batch: int, context: int, seed: int) -> torch.Tensor:
     """El lote del paso `step`, (batch, context + 1): función pura del paso y de la semilla.
 
@@ -127,7 +153,9 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0, dtype=torch.float32):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1})
+        super().__init__(
+            params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1, "transposed": False}
+        )
         self.dtype = dtype
 
     @torch.no_grad()
@@ -140,7 +168,8 @@ class Muon(torch.optim.Optimizer):
                 nesterov = p.grad.lerp(buffer, group["momentum"])  # (in, out): Conv1D de GPT-2
                 updates += nesterov.chunk(group["blocks"], dim=-1)
             flat = orthogonalize(torch.stack(updates), self.dtype)  # todas las capas de una vez
-            scale = max(1, flat.size(-1) / flat.size(-2)) ** 0.5
+            ratio = flat.size(-1) / flat.size(-2)
+            scale = max(1, 1 / ratio if group["transposed"] else ratio) ** 0.5  # salidas entre entradas
             for i, p in enumerate(group["params"]):
                 update = torch.cat(tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]]), dim=-1)
                 p.mul_(1 - group["lr"] * group["weight_decay"])
@@ -149,11 +178,16 @@ class Muon(torch.optim.Optimizer):
 
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     """Muon para las matrices de los bloques; AdamW para vectores (*embeddings*), sesgos y normas."""
-    hidden = {n: p for n, p in model.named_parameters() if ".h." in n and p.ndim == 2}
+    hidden = {n: p for n, p in model.named_parameters() if (".h." in n or ".layer." in n) and p.ndim == 2}
     rest = [p for n, p in model.named_parameters() if n not in hidden]
+    transposed = args.role == "encoder"  # nn.Linear de BERT es (out, in); Conv1D de GPT-2, (in, out)
     groups = [
-        {"params": [p for n, p in hidden.items() if kind in n], "blocks": 3 if "c_attn" in kind else 1}
-        for kind in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+        {
+            "params": [p for p in hidden.values() if p.shape == shape],
+            "blocks": 3 if not transposed and shape[1] == 3 * shape[0] else 1,  # q, k y v fundidas en c_attn
+            "transposed": transposed,
+        }
+        for shape in dict.fromkeys(p.shape for p in hidden.values())
     ]
     dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
     muon = Muon(groups, lr=args.muon_lr, weight_decay=args.weight_decay, dtype=dtype)
@@ -200,7 +234,7 @@ def load_state(path: Path, model, optimizers) -> int:
 def check_same_run(path: Path, args) -> None:
     """Continuar con otro modelo, otro lote u otra semilla no sería el mismo entrenamiento."""
     saved = json.loads((path / "estado.json").read_text())["argumentos"]
-    names = ("seed", "batch", "context", "vocab_size", "width", "layers", "heads")
+    names = ("role", "seed", "batch", "context", "vocab_size", "width", "layers", "heads", "mask_rate", "mask_rate_end")
     changed = [
         f"--{n.replace('_', '-')} {saved[n]} (ahora {getattr(args, n)})" for n in names if saved[n] != getattr(args, n)
     ]
@@ -215,8 +249,22 @@ def checkpoints(output: Path) -> list[Path]:
 
 
 # ---------------------------------------------------------------- entrenamiento
-def build_model(vocab_size: int, args) -> GPT2LMHeadModel:
+def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
     torch.manual_seed(args.seed)
+    if args.role == "encoder":
+        config = BertConfig(
+            vocab_size=vocab_size,
+            max_position_embeddings=args.context,
+            hidden_size=args.width,
+            intermediate_size=4 * args.width,
+            num_hidden_layers=args.layers,
+            num_attention_heads=args.heads,
+            hidden_dropout_prob=args.dropout,
+            attention_probs_dropout_prob=args.dropout,
+            type_vocab_size=1,  # no se entrena con pares de frases
+            pad_token_id=SPECIAL.index(PAD),
+        )
+        return BertForMaskedLM(config)
     config = GPT2Config(
         vocab_size=vocab_size,
         n_positions=args.context,
@@ -234,12 +282,34 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel:
     return GPT2LMHeadModel(config)
 
 
+class Loss(torch.nn.Module):
+    """Entropía cruzada media (nats por token con blanco) del modelo en un lote, (B, T) y (B, T)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.model, BertForMaskedLM):  # la cabeza, solo donde hay algo que adivinar
+            seen = targets != -100
+            states = self.model.bert(input_ids=inputs).last_hidden_state[seen]  # (N, H)
+            logits, targets = self.model.cls(states), targets[seen]
+        else:
+            logits = self.model(input_ids=inputs).logits  # (B, T, V)
+        return F.cross_entropy(logits.float().flatten(0, -2), targets.flatten())
+
+
 def prepare_data(args):
     """Tokenizador e ids: se calculan una vez y se reutilizan."""
     tok_dir, cache = args.output / "tokenizador", args.output / "ids.npy"
     if not (tok_dir / "tokenizer.json").is_file():
-        train_tokenizer(read_works(args.corpus, "entrenamiento"), args.vocab_size).save_pretrained(tok_dir)
+        if args.init:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(args.init)
+        else:
+            tokenizer = train_tokenizer(read_works(args.corpus, "entrenamiento"), args.vocab_size)
+        tokenizer.save_pretrained(tok_dir)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tok_dir)
+    tokenizer.model_max_length = int(1e30)  # aquí se tokenizan líneas enteras; cortar es cosa del lote
     if not cache.is_file():
         ids = encode_works(tokenizer, read_works(args.corpus, "entrenamiento"))
         np.save(args.output / "ids.parcial.npy", ids)
@@ -260,6 +330,9 @@ def train(args) -> float:
         raise ValueError(f"El corpus tiene {len(ids)} tokens: hacen falta al menos {3 * args.context}.")
 
     model = build_model(len(tokenizer), args)
+    if args.init:
+        weights = type(model).from_pretrained(args.init, dtype=torch.float32).state_dict()
+        model.load_state_dict(weights)
     model.to(accelerator.device)
     optimizers = build_optimizers(model, args)
     done = checkpoints(args.output)
@@ -270,14 +343,15 @@ def train(args) -> float:
     if start >= args.steps:
         raise ValueError(f"Este entrenamiento ya llegó al paso {start}. Para seguir, pide más: --steps {2 * start}.")
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
-    wrapped = accelerator.prepare(model) if world > 1 else model
-    wrapped.train()
+    objective = Loss(model)
+    objective = accelerator.prepare(objective) if world > 1 else objective
+    objective.train()
 
     stop = []
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, lambda number, frame: stop.append(number))
     decay = round(args.steps * args.decay)
-    share, recent = args.batch // world, []
+    recent = []
     log = (args.output / "registro.jsonl").open("a") if accelerator.is_main_process else None
     bar = tqdm(total=args.steps, initial=start, desc="preentrenar", disable=not accelerator.is_main_process)
     clock = time.time()
@@ -286,11 +360,16 @@ def train(args) -> float:
         for optimizer, rates in zip(optimizers, base, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
-        batch = batch_at(ids, step, args.batch, args.context, args.seed)[rank * share : (rank + 1) * share]
-        batch = batch.to(accelerator.device)
+        if args.role == "encoder":
+            tokens = batch_at(ids, step, args.batch, args.context - 2, args.seed)[:, 1:]
+            rate = args.mask_rate + (args.mask_rate_end - args.mask_rate) * step / args.steps
+            pair = mask_at(tokens, step, rate, args.seed)
+        else:
+            tokens = batch_at(ids, step, args.batch, args.context, args.seed)
+            pair = tokens[:, :-1], tokens[:, 1:]
+        inputs, targets = (t.chunk(world)[rank].to(accelerator.device) for t in pair)
         with accelerator.autocast():
-            logits = wrapped(input_ids=batch[:, :-1]).logits  # (B, T, V)
-        loss = F.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+            loss = objective(inputs, targets)
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), args.clip)
         for optimizer in optimizers:
@@ -388,6 +467,10 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="directorio de trabajo (fuera del repositorio)")
     parser.add_argument("--export", type=Path, help="no entrena: exporta el último punto de control aquí")
     parser.add_argument("--evaluate", action="store_true", help="no entrena: mide bits por carácter de --export")
+    parser.add_argument("--init", type=Path, help="parte de los pesos y el tokenizador de este modelo exportado")
+    parser.add_argument("--role", choices=["decoder", "encoder"], default="decoder", help="GPT-2 o BERT")
+    parser.add_argument("--mask-rate", type=float, default=0.4, help="encoder: fracción de tokens tapados al empezar")
+    parser.add_argument("--mask-rate-end", type=float, default=0.2, help="encoder: esa fracción al acabar")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16, help="secuencias por paso, entre todos los procesos")
     parser.add_argument("--context", type=int, default=256)
