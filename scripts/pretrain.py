@@ -1,8 +1,9 @@
-"""Preentrena el decodificador «mini» del curso: tokenizador BPE y modelo con arquitectura GPT-2.
+"""Preentrena los modelos «mini» del curso: tokenizador BPE, decoder con arquitectura GPT-2 y encoder con la de BERT.
 
     python scripts/pretrain.py --corpus CORPUS --output entrenamiento            # CPU o una GPU
     accelerate launch --num_processes 2 scripts/pretrain.py --corpus CORPUS …   # varios procesos
     python scripts/pretrain.py --output entrenamiento --export course_utils/checkpoints/decoder
+    python scripts/pretrain.py --role encoder --tokenizer course_utils/checkpoints/decoder --corpus … --output …
 
 CORPUS es un directorio con `manifiesto.csv` (columnas `fichero` y `particion`) y un texto por obra, un
 párrafo por línea. Solo se entrena con la partición `entrenamiento`; `validacion` sirve para medir.
@@ -32,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tqdm.auto import tqdm
 from transformers import (
     BertConfig,
@@ -43,8 +44,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from course_utils.models import Profile, load_model, sha256
-from course_utils.scoring import token_logprobs
+from course_utils.models import sha256
 
 EOS, PAD, MASK, CLS, SEP = SPECIAL = ["<|endoftext|>", "<|pad|>", "<mask>", "<cls>", "<sep>"]
 
@@ -91,20 +91,30 @@ def encode_works(tokenizer, texts: list[str]) -> np.ndarray:
     eos = tokenizer.eos_token_id
     ids = [np.array([eos], dtype=np.uint16)]
     for text in tqdm(texts, desc="tokenizar", disable=None):
-        pieces = tokenizer(text.splitlines(keepends=True), add_special_tokens=False)["input_ids"]
+        pieces = tokenizer(text.splitlines(keepends=True), add_special_tokens=False, verbose=False)["input_ids"]
         ids.append(np.array([i for piece in pieces for i in piece] + [eos], dtype=np.uint16))
     return np.concatenate(ids)
 
 
-def mask_at(tokens: torch.Tensor, step: int, rate: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ejemplos del encoder para el paso `step`: (entradas, blancos), las dos (B', T').
+def split_at(step: int, short_steps: int, seed: int) -> int:
+    """En cuántas partes se corta cada secuencia del encoder en el paso `step`.
 
-    Cada trozo va entre `<cls>` y `<sep>`; algunos lotes se parten en trozos de la mitad o la cuarta parte,
-    para que el modelo conozca también las frases sueltas. Una fracción `rate` de los tokens se tapa con
-    `<mask>` y es blanco; el resto tiene blanco −100 y no cuenta en la pérdida.
+    Al principio en 16: con 14 vecinos se aprende pronto a mirar los de al lado, y con 254 la atención, que empieza
+    casi uniforme, los diluye y la pérdida se queda en la del unigrama. Después en 4, y por fin, de todo: enteras,
+    mitades y cuartos, para que el modelo conozca también las frases sueltas.
+    """
+    if step < 2 * short_steps:
+        return 16 if step < short_steps else 4
+    return int(np.random.default_rng([seed, step, 2]).choice([1, 1, 2, 4]))
+
+
+def mask_at(tokens: torch.Tensor, step: int, parts: int, rate: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ejemplos del encoder para el paso `step`: (entradas, blancos), las dos (parts · B, T).
+
+    Cada parte va entre `<cls>` y `<sep>`. Una fracción `rate` de los tokens se tapa con `<mask>` y es blanco; el resto
+    tiene blanco −100 y no cuenta en la pérdida.
     """
     rng = np.random.default_rng([seed, step, 1])
-    parts = int(rng.choice([1, 1, 2, 4]))
     width = tokens.size(1) // parts
     text = tokens[:, : parts * width].reshape(-1, width)
     places = rng.random(text.shape).argsort(axis=1)  # cada fila es una permutación: tantos tapados en todas
@@ -234,7 +244,7 @@ def load_state(path: Path, model, optimizers) -> int:
 def check_same_run(path: Path, args) -> None:
     """Continuar con otro modelo, otro lote u otra semilla no sería el mismo entrenamiento."""
     saved = json.loads((path / "estado.json").read_text())["argumentos"]
-    names = ("role", "seed", "batch", "context", "vocab_size", "width", "layers", "heads", "mask_rate", "mask_rate_end")
+    names = ("role", "seed", "batch", "context", "vocab_size", "width", "layers", "heads", "mask_rate", "short_steps")
     changed = [
         f"--{n.replace('_', '-')} {saved[n]} (ahora {getattr(args, n)})" for n in names if saved[n] != getattr(args, n)
     ]
@@ -264,7 +274,12 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
             type_vocab_size=1,  # no se entrena con pares de frases
             pad_token_id=SPECIAL.index(PAD),
         )
-        return BertForMaskedLM(config)
+        model = BertForMaskedLM(config)
+        with torch.no_grad():  # senos y cosenos: «el de al lado» es el mismo giro en toda la secuencia
+            frequency = torch.exp(-math.log(10_000) * torch.arange(args.width // 2) * 2 / args.width)
+            angle = torch.arange(args.context)[:, None] * frequency  # (T, H/2)
+            model.bert.embeddings.position_embeddings.weight.copy_(0.03 * torch.cat([angle.sin(), angle.cos()], dim=1))
+        return model
     config = GPT2Config(
         vocab_size=vocab_size,
         n_positions=args.context,
@@ -303,13 +318,12 @@ def prepare_data(args):
     """Tokenizador e ids: se calculan una vez y se reutilizan."""
     tok_dir, cache = args.output / "tokenizador", args.output / "ids.npy"
     if not (tok_dir / "tokenizer.json").is_file():
-        if args.init:
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(args.init)
+        if source := args.tokenizer or args.init:
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
         else:
             tokenizer = train_tokenizer(read_works(args.corpus, "entrenamiento"), args.vocab_size)
         tokenizer.save_pretrained(tok_dir)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tok_dir)
-    tokenizer.model_max_length = int(1e30)  # aquí se tokenizan líneas enteras; cortar es cosa del lote
     if not cache.is_file():
         ids = encode_works(tokenizer, read_works(args.corpus, "entrenamiento"))
         np.save(args.output / "ids.parcial.npy", ids)
@@ -323,6 +337,8 @@ def train(args) -> float:
     world, rank = accelerator.num_processes, accelerator.process_index
     if args.batch % world:
         raise ValueError(f"El lote ({args.batch}) debe ser múltiplo del número de procesos ({world}).")
+    if args.role == "encoder" and args.context < 34:
+        raise ValueError(f"Con --role encoder el contexto debe ser al menos 34 y es {args.context}: se parte en 16.")
     args.output.mkdir(parents=True, exist_ok=True)
     with accelerator.main_process_first():
         tokenizer, ids = prepare_data(args)
@@ -363,7 +379,8 @@ def train(args) -> float:
         if args.role == "encoder":
             tokens = batch_at(ids, step, args.batch, args.context - 2, args.seed)[:, 1:]
             rate = args.mask_rate + (args.mask_rate_end - args.mask_rate) * step / args.steps
-            pair = mask_at(tokens, step, rate, args.seed)
+            parts = split_at(step, args.short_steps, args.seed)
+            pair = mask_at(tokens, step, parts, rate, args.seed)
         else:
             tokens = batch_at(ids, step, args.batch, args.context, args.seed)
             pair = tokens[:, :-1], tokens[:, 1:]
@@ -402,33 +419,7 @@ def train(args) -> float:
     return sum(recent) / max(len(recent), 1)
 
 
-# ---------------------------------------------------------------- evaluación y exportación
-@torch.no_grad()
-def bits_per_char(model, tokenizer, texts: list[str], *, stride: int | None = None, batch_size: int = 16) -> float:
-    """Bits por carácter con ventana deslizante: cada token se puntúa una vez, tras un EOS inicial."""
-    context = model.config.n_positions
-    stride = stride or context // 2
-    if not 1 <= stride < context:
-        raise ValueError(f"El avance debe estar entre 1 y {context - 1} (el contexto menos uno) y es {stride}.")
-    total = 0.0
-    for text in texts:
-        ids = torch.tensor(encode_works(tokenizer, [text])[:-1].astype(np.int64))  # sin el EOS final
-        starts = list(range(0, max(len(ids) - context, 0) + stride, stride)) if len(ids) > context else [0]
-        spans, scored = [], 1
-        for begin in starts:
-            end = min(begin + context, len(ids))
-            if end > scored:
-                spans.append((begin, end, scored - begin - 1))
-                scored = end
-        full = [s for s in spans if s[1] - s[0] == context]
-        groups = [full[i : i + batch_size] for i in range(0, len(full), batch_size)]
-        groups += [[s] for s in spans if s[1] - s[0] != context]
-        for group in tqdm(groups, desc="evaluar", leave=False, disable=None):
-            scores = token_logprobs(model, torch.stack([ids[b:e] for b, e, _ in group]))
-            total -= sum(row[first:].double().sum().item() for row, (_, _, first) in zip(scores, group, strict=True))
-    return total / math.log(2) / sum(len(text) for text in texts)
-
-
+# ---------------------------------------------------------------- exportación
 def export(args) -> None:
     """Escribe el modelo (pesos en fp16, `dtype` float32 en la configuración) y el tokenizador."""
     done = checkpoints(args.output)
@@ -436,12 +427,21 @@ def export(args) -> None:
         raise ValueError(f"No hay ningún punto de control en {args.output}: entrena antes de exportar.")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(args.output / "tokenizador")
     saved = json.loads((done[-1] / "estado.json").read_text())["argumentos"]
-    for key in ("context", "width", "layers", "heads", "dropout", "seed"):
+    for key in ("role", "context", "width", "layers", "heads", "dropout", "seed"):
         setattr(args, key, type(getattr(args, key))(saved[key]))
     model = build_model(len(tokenizer), args)
     load_state(done[-1], model, build_optimizers(model, args))
-    model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
-    model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
+    if args.role == "encoder":
+        model.config.update({"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
+        tokenizer.padding_side = "right"
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(  # como BERT: frase o par de frases
+            single=f"{CLS} $A {SEP}",
+            pair=f"{CLS} $A {SEP} $B {SEP}",
+            special_tokens=[(token, SPECIAL.index(token)) for token in (CLS, SEP)],
+        )
+    else:
+        model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
+        model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
     model.half().save_pretrained(args.export)
     tokenizer.model_max_length = args.context
     tokenizer.save_pretrained(args.export)
@@ -466,11 +466,12 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, help="directorio con manifiesto.csv y los textos")
     parser.add_argument("--output", type=Path, required=True, help="directorio de trabajo (fuera del repositorio)")
     parser.add_argument("--export", type=Path, help="no entrena: exporta el último punto de control aquí")
-    parser.add_argument("--evaluate", action="store_true", help="no entrena: mide bits por carácter de --export")
-    parser.add_argument("--init", type=Path, help="parte de los pesos y el tokenizador de este modelo exportado")
+    parser.add_argument("--tokenizer", type=Path, help="usa el tokenizador de este modelo en vez de aprender uno")
+    parser.add_argument("--init", type=Path, help="parte de los pesos (y el tokenizador) de este modelo exportado")
     parser.add_argument("--role", choices=["decoder", "encoder"], default="decoder", help="GPT-2 o BERT")
-    parser.add_argument("--mask-rate", type=float, default=0.4, help="encoder: fracción de tokens tapados al empezar")
-    parser.add_argument("--mask-rate-end", type=float, default=0.2, help="encoder: esa fracción al acabar")
+    parser.add_argument("--mask-rate", type=float, default=0.3, help="encoder: fracción de tokens tapados al empezar")
+    parser.add_argument("--mask-rate-end", type=float, default=0.15, help="encoder: esa fracción al acabar")
+    parser.add_argument("--short-steps", type=int, default=500, help="encoder: pasos con trozos 16 veces más cortos")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16, help="secuencias por paso, entre todos los procesos")
     parser.add_argument("--context", type=int, default=256)
@@ -493,18 +494,12 @@ def parse(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.export is None and args.corpus is None:
         parser.error("falta --corpus (o --export para exportar un entrenamiento hecho)")
-    if args.evaluate and not (args.export and args.corpus):
-        parser.error("--evaluate necesita --export (qué modelo) y --corpus (con qué textos)")
     return args
 
 
 def main(argv=None) -> None:
     args = parse(argv)
-    if args.evaluate:
-        model, tokenizer = load_model("decoder", Profile("propio", {"decoder": str(args.export.resolve())}))
-        bits = bits_per_char(model, tokenizer, read_works(args.corpus, "validacion"))
-        print(f"Bits por carácter en validación: {bits:.4f}")
-    elif args.export:
+    if args.export:
         export(args)
     else:
         print(f"Pérdida final: {train(args):.4f} nats/token")

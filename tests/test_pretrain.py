@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from course_utils.models import Profile, load_model
+from course_utils.models import Profile, load_model, sha256
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "pretrain.py"
 TINY = "--vocab-size 300 --context 16 --width 16 --layers 2 --heads 2 --batch 16 --warmup 5 --lr 0.01 --cpu".split()  # noqa: SIM905
@@ -46,6 +46,10 @@ def corpus(tmp_path_factory):
     return root
 
 
+ENCODER = "--role encoder --context 34 --short-steps 20".split()  # noqa: SIM905
+BOTH = {"decoder": [], "encoder": ENCODER}
+
+
 def run(corpus, output, *options, launcher=(), **kwargs):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parent.parent)}
     command = [
@@ -68,20 +72,21 @@ def final_loss(output):
     return json.loads((output / "registro.jsonl").read_text().splitlines()[-1])["perdida"]
 
 
-@pytest.fixture(scope="module")
-def whole(corpus, tmp_path_factory):
-    """Un entrenamiento de 120 pasos que nadie interrumpe."""
+@pytest.fixture(scope="module", params=["decoder", "encoder"])
+def whole(request, corpus, tmp_path_factory):
+    """Un entrenamiento de 120 pasos que nadie interrumpe: (papel, directorio)."""
     output = tmp_path_factory.mktemp("entero") / "t"
-    process = run(corpus, output, "--steps", "120", "--save-every", "30")
+    process = run(corpus, output, "--steps", "120", "--save-every", "30", *BOTH[request.param])
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "Pérdida final" in out and "preentrenar" in err  # hay barra de progreso
-    return output
+    return request.param, output
 
 
 def test_it_learns(whole):
-    entries = [json.loads(line)["perdida"] for line in (whole / "registro.jsonl").read_text().splitlines()]
-    assert entries[-1] < 0.8 * math.log(300) and entries[-1] < entries[0]
+    role, output = whole
+    entries = [json.loads(line)["perdida"] for line in (output / "registro.jsonl").read_text().splitlines()]
+    assert entries[-1] < (0.8 if role == "decoder" else 0.95) * math.log(300) and entries[-1] < entries[0]
 
 
 def weights(output):
@@ -90,10 +95,22 @@ def weights(output):
     return load_file(sorted(output.glob("paso-*"))[-1] / "estado.safetensors")
 
 
+def loss_of(pretrain, role, output):
+    """Pérdida del último punto de control en un lote que nunca cambia."""
+    args = pretrain.parse(["--output", str(output), "--corpus", "x", *TINY, *BOTH[role]])
+    model = pretrain.build_model(300, args)
+    pretrain.load_state(sorted(output.glob("paso-*"))[-1], model, pretrain.build_optimizers(model, args))
+    tokens = pretrain.batch_at(np.load(output / "ids.npy"), 0, 8, 32, seed=9)[:, 1:]
+    pair = pretrain.mask_at(tokens, 0, 1, 0.3, 0) if role == "encoder" else (tokens[:, :16], tokens[:, 1:17])
+    with torch.no_grad():
+        return pretrain.Loss(model)(*pair).item()
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
-def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, signal_number):
+def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, pretrain, signal_number):
+    role, unbroken = whole
     output = tmp_path / "t"
-    process = run(corpus, output, "--steps", "120", "--save-every", "10")
+    process = run(corpus, output, "--steps", "120", "--save-every", "10", *BOTH[role])
     for _ in range(2400):
         if len(list(output.glob("paso-*/estado.json"))) >= 2 or process.poll() is not None:
             break
@@ -107,10 +124,11 @@ def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, 
     assert process.returncode == (-signal.SIGKILL if signal_number == signal.SIGKILL else 130)
     if signal_number == signal.SIGTERM:
         assert "Repite la orden para continuar" in err
-    process = run(corpus, output, "--steps", "120", "--save-every", "10")
+    process = run(corpus, output, "--steps", "120", "--save-every", "10", *BOTH[role])
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    expected, found = weights(whole), weights(output)
+    assert loss_of(pretrain, role, output) == pytest.approx(loss_of(pretrain, role, unbroken), abs=1e-3)
+    expected, found = weights(unbroken), weights(output)
     assert expected.keys() == found.keys()
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], atol=1e-4, rtol=1e-3)
@@ -118,13 +136,14 @@ def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, 
 
 
 def test_two_processes_reach_the_loss_of_one(whole, corpus, tmp_path):
+    role, alone = whole
     output = tmp_path / "t"
     launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
                 "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")  # fmt: skip
-    process = run(corpus, output, "--steps", "120", "--save-every", "30", launcher=launcher)
+    process = run(corpus, output, "--steps", "120", "--save-every", "30", *BOTH[role], launcher=launcher)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert final_loss(output) == pytest.approx(final_loss(whole), abs=1e-2)
+    assert final_loss(output) == pytest.approx(final_loss(alone), abs=1e-2)
 
 
 def test_batches_depend_only_on_step_and_seed_and_cover_the_text(pretrain):
@@ -151,48 +170,78 @@ def test_orthogonalize_pushes_singular_values_towards_one(pretrain, shape):
     assert values.shape[-1] == 8 and values.min() > 0.3 and values.max() < 1.3
 
 
-def test_export_and_evaluate(whole, corpus, tmp_path, pretrain):
-    target = tmp_path / "decodificador"
-    pretrain.main(["--output", str(whole), "--export", str(target)])
-    model, tokenizer = load_model("decoder", Profile("propio", {"decoder": str(target)}))
-    assert AutoModelForCausalLM.from_pretrained(target).dtype == torch.float32
-    assert AutoTokenizer.from_pretrained(target).padding_side == "left"
-    state = weights(whole)
+def test_export(whole, tmp_path, pretrain):
+    role, output = whole
+    target = tmp_path / role
+    pretrain.main(["--output", str(output), "--export", str(target)])
+    model, tokenizer = load_model(role, Profile("propio", {role: str(target)}))
+    auto = AutoModelForCausalLM if role == "decoder" else AutoModelForMaskedLM
+    assert auto.from_pretrained(target).dtype == torch.float32
+    state = weights(output)
     for name, p in model.named_parameters():
         torch.testing.assert_close(p, state[f"modelo.{name}"], atol=1e-3, rtol=1e-3)
     text = "El ñandú miró al cielo.\nLa niña cruzó la pampa."
-    assert tokenizer.decode(tokenizer(text).input_ids) == text
-    validation = pretrain.read_works(corpus, "validacion")
-    bits = pretrain.bits_per_char(model, tokenizer, validation, batch_size=3)
-    assert bits == pytest.approx(brute_force_bits(model, tokenizer, validation[0][:200]), rel=0.25)
-    short = validation[0][:30]
-    assert pretrain.bits_per_char(model, tokenizer, [short]) == pytest.approx(
-        brute_force_bits(model, tokenizer, short), rel=1e-3
-    )
+    ids = tokenizer(text).input_ids
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert AutoTokenizer.from_pretrained(target).padding_side == ("left" if role == "decoder" else "right")
+    edges = [tokenizer.cls_token_id, tokenizer.sep_token_id]
+    assert ([ids[0], ids[-1]] == edges) == (role == "encoder")
+    hashes = json.loads((target / "sha256.json").read_text())
+    assert hashes["model.safetensors"] == sha256(target / "model.safetensors") and "sha256.json" not in hashes
 
 
-def brute_force_bits(model, tokenizer, text):
-    """Un token cada vez, con todo el contexto que cabe."""
-    ids, total = [tokenizer.eos_token_id, *tokenizer(text).input_ids], 0.0
-    for t in range(1, len(ids)):
-        start = max(0, t - model.config.n_positions + 1)
-        with torch.no_grad():
-            total -= model(torch.tensor([ids[start:t]])).logits[0, -1].log_softmax(-1)[ids[t]].item()
-    return total / math.log(2) / len(text)
+def test_masks_depend_only_on_step_and_seed(pretrain):
+    tokens = torch.arange(5, 5 + 4 * 32).view(4, 32)
+    for parts, rate in [(1, 0.3), (4, 0.15), (16, 0.3)]:
+        inputs, targets = pretrain.mask_at(tokens, 7, parts, rate, seed=1)
+        assert inputs.shape == targets.shape == (4 * parts, 32 // parts + 2)
+        assert (inputs[:, 0] == 3).all() and (inputs[:, -1] == 4).all() and (targets[:, [0, -1]] == -100).all()
+        hidden = targets != -100
+        assert (hidden.sum(1) == max(1, round(rate * (32 // parts)))).all()
+        assert (inputs[hidden] == 2).all()
+        restored = torch.where(hidden, targets, inputs)[:, 1:-1].reshape(4, 32)
+        assert torch.equal(restored, tokens)  # lo tapado y lo visto, juntos, son el texto
+        again = pretrain.mask_at(tokens, 7, parts, rate, seed=1)
+        assert torch.equal(again[0], inputs)
+    assert not torch.equal(pretrain.mask_at(tokens, 8, 1, 0.3, 1)[0], pretrain.mask_at(tokens, 7, 1, 0.3, 1)[0])
 
 
-def test_every_token_is_scored_once(pretrain, monkeypatch, mini):
-    model, tokenizer = mini
-    seen = []
+def test_short_pieces_come_first(pretrain):
+    parts = [pretrain.split_at(step, 10, seed=0) for step in range(200)]
+    assert set(parts[:10]) == {16} and set(parts[10:20]) == {4} and set(parts[20:]) == {1, 2, 4}
 
-    def count(model, batch):
-        seen.append(batch)
-        return torch.full((batch.size(0), batch.size(1) - 1), -math.log(2))
 
-    monkeypatch.setattr(pretrain, "token_logprobs", count)
-    for text in ["corto", "El caballo blanco. " * 200, "a" * 1024]:
-        n = len(tokenizer(text).input_ids)
-        assert pretrain.bits_per_char(model, tokenizer, [text]) == pytest.approx(n / len(text))
+def test_the_loss_of_the_encoder_is_that_of_hugging_face(pretrain):
+    args = pretrain.parse(["--role", "encoder", "--output", "x", "--corpus", "x", "--context", "34", *TINY[4:]])
+    model = pretrain.build_model(300, args)
+    tokens = torch.randint(5, 300, (4, 32), generator=torch.Generator().manual_seed(0))
+    inputs, targets = pretrain.mask_at(tokens, 0, 2, 0.3, 0)
+    expected = model(input_ids=inputs, labels=targets).loss
+    torch.testing.assert_close(pretrain.Loss(model)(inputs, targets), expected)
+
+
+def test_muon_scales_linear_and_conv1d_alike(pretrain):
+    """La misma matriz, guardada al derecho (nn.Linear) o al revés (Conv1D), recibe el mismo cambio."""
+    g = torch.randn(8, 24, generator=torch.Generator().manual_seed(0))  # (in, out)
+    conv, linear = torch.nn.Parameter(torch.zeros(8, 24)), torch.nn.Parameter(torch.zeros(24, 8))
+    conv.grad, linear.grad = g.clone(), g.T.clone()
+    pretrain.Muon([{"params": [conv]}], lr=0.1).step()
+    pretrain.Muon([{"params": [linear], "transposed": True}], lr=0.1).step()
+    torch.testing.assert_close(conv.data, linear.data.T)
+    assert conv.data.norm() > 0
+
+
+def test_starts_from_other_weights_and_tokenizer(whole, corpus, tmp_path, pretrain):
+    role, output = whole
+    exported = tmp_path / "modelo"
+    pretrain.main(["--output", str(output), "--export", str(exported)])
+    options = ["--steps", "1", "--warmup", "1000000", "--init", str(exported), *BOTH[role]]
+    process = run(corpus, tmp_path / "t", *options)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    before, after = weights(output), weights(tmp_path / "t")
+    for name in (n for n in before if n.startswith("modelo.")):
+        torch.testing.assert_close(after[name], before[name], atol=2e-3, rtol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +249,7 @@ def test_every_token_is_scored_once(pretrain, monkeypatch, mini):
     [
         (["--corpus", "/no/existe"], "No encuentro"),
         (["--export", "salida"], "entrena antes de exportar"),
-        (["--evaluate", "--export", "salida"], "--evaluate necesita"),
+        (["--corpus", "da igual", "--role", "encoder", "--context", "16"], "al menos 34 y es 16"),
     ],
 )
 def test_mistakes_are_explained(pretrain, tmp_path, options, message, capsys):
@@ -214,5 +263,14 @@ def test_mistakes_are_explained(pretrain, tmp_path, options, message, capsys):
     [(["--steps", "120"], "ya llegó al paso 120"), (["--steps", "200", "--seed", "5"], r"--seed 0 \(ahora 5\)")],
 )
 def test_another_run_in_the_same_directory_is_refused(pretrain, whole, corpus, options, message):
+    role, output = whole
     with pytest.raises(ValueError, match=message):
-        pretrain.main(["--corpus", str(corpus), "--output", str(whole), *TINY, *options])
+        pretrain.main(["--corpus", str(corpus), "--output", str(output), *TINY, *BOTH[role], *options])
+
+
+def test_the_other_role_in_the_same_directory_is_refused(pretrain, whole, corpus):
+    role, output = whole
+    other = {"decoder": "encoder", "encoder": "decoder"}[role]
+    with pytest.raises(ValueError, match=f"--role {role} .ahora {other}."):
+        options = ["--context", "34", "--role", other, "--steps", "200"]
+        pretrain.main(["--corpus", str(corpus), "--output", str(output), *TINY, *options])

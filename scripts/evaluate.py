@@ -1,0 +1,279 @@
+"""Mide los modelos «mini» en la partición de validación, junto a varias anclas y en la misma ejecución.
+
+    python scripts/evaluate.py --corpus CORPUS --report course_utils/checkpoints/evaluacion.json
+
+Bits por carácter del decoder (cada token una vez, tras un EOS inicial; todos los caracteres se pagan y el EOS
+final no se cuenta); aciertos del encoder con tokens tapados, siempre los mismos, en toda la validación, y los del
+decoder en las mismas posiciones; repetición y copia en 100 muestras. Anclas: PPMd de orden 8 y xz, a los que se da
+a leer antes el texto de entrenamiento, xz a secas y un unigrama. Las fichas de los modelos citan estas cifras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import math
+import re
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyppmd
+import torch
+from pretrain import encode_works, read_works
+from tqdm.auto import tqdm
+
+from course_utils.decoding import generate, sample, temperature, top_k
+from course_utils.models import Profile, load_model
+from course_utils.scoring import token_logprobs
+
+MASK_RATE, MASK_SEED = 0.15, 0
+SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 100, 100, 8
+_WORD = re.compile(r"\w+", re.UNICODE)
+
+
+# ---------------------------------------------------------------- anclas
+def ppmd_bits(train: str, texts: list[str], *, order: int = 8, memory: int = 1 << 30) -> float:
+    """Bits por carácter de PPMd después de leer `train`; cada texto empieza sin haber visto los otros."""
+    total = 0
+    for text in tqdm(texts, desc="PPMd", disable=None):
+        encoder = pyppmd.Ppmd7Encoder(order, memory)
+        encoder.encode(train.encode("utf-8"))
+        total += len(encoder.encode(text.encode("utf-8"))) + len(encoder.flush())
+    return 8 * total / sum(map(len, texts))
+
+
+def xz_bits(train: str, texts: list[str]) -> float:
+    """Bits por carácter que añade cada texto al final de `train`, con un diccionario en el que cabe todo."""
+    size = len(train.encode("utf-8")) + max(len(t.encode("utf-8")) for t in texts)
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": max(size + 4096, 1 << 16)}]
+
+    def compressed(text: str) -> int:
+        return len(lzma.compress(text.encode("utf-8"), format=lzma.FORMAT_RAW, filters=filters))
+
+    base = compressed(train) if train else 0
+    return 8 * sum(compressed(train + text) - base for text in texts) / sum(map(len, texts))
+
+
+def unigram_bits(train: np.ndarray, ids: np.ndarray, n_chars: int, vocab_size: int) -> float:
+    """Bits por carácter de un unigrama de tokens con una cuenta de más por tipo."""
+    counts = np.bincount(train, minlength=vocab_size) + 1.0
+    return float(-np.log2(counts / counts.sum())[ids].sum() / n_chars)
+
+
+# ---------------------------------------------------------------- bits por carácter
+@torch.no_grad()
+def bits_per_char(model, tokenizer, texts: list[str], *, stride: int | None = None, batch_size: int = 16) -> float:
+    """Bits por carácter con ventana deslizante: cada token se puntúa una vez, tras un EOS inicial."""
+    context = model.config.n_positions
+    stride = stride or context // 2
+    if not 1 <= stride < context:
+        raise ValueError(f"El avance debe estar entre 1 y {context - 1} (el contexto menos uno) y es {stride}.")
+    total = 0.0
+    for text in texts:
+        ids = torch.tensor(encode_works(tokenizer, [text])[:-1].astype(np.int64))  # sin el EOS final
+        starts = list(range(0, max(len(ids) - context, 0) + stride, stride)) if len(ids) > context else [0]
+        spans, scored = [], 1
+        for begin in starts:
+            end = min(begin + context, len(ids))
+            if end > scored:
+                spans.append((begin, end, scored - begin - 1))
+                scored = end
+        full = [s for s in spans if s[1] - s[0] == context]
+        groups = [full[i : i + batch_size] for i in range(0, len(full), batch_size)]
+        groups += [[s] for s in spans if s[1] - s[0] != context]
+        for group in tqdm(groups, desc="evaluar", leave=False, disable=None):
+            scores = token_logprobs(model, torch.stack([ids[b:e] for b, e, _ in group]))
+            total -= sum(row[first:].double().sum().item() for row, (_, _, first) in zip(scores, group, strict=True))
+    return total / math.log(2) / sum(len(text) for text in texts)
+
+
+# ---------------------------------------------------------------- aciertos
+def masked_windows(n: int, width: int, work: int) -> list[tuple[int, np.ndarray]]:
+    """Trozos contiguos de hasta `width` tokens: (dónde empieza, posiciones tapadas dentro); siempre los mismos."""
+    windows = []
+    for start in range(0, n, width):
+        size = min(width, n - start)
+        rng = np.random.default_rng([MASK_SEED, work, start])
+        windows.append((start, np.sort(rng.permutation(size)[: max(1, round(MASK_RATE * size))])))
+    return windows
+
+
+def _ranks(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cuántos tokens tienen más logit que el verdadero: 0 es acertar. `logits` (N, V), `targets` (N,)."""
+    return (logits > logits.gather(1, targets[:, None])).sum(dim=1)
+
+
+@torch.no_grad()
+def encoder_ranks(model, tokenizer, ids: np.ndarray, work: int, batch_size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Posiciones tapadas de una obra y rango del token verdadero en cada una."""
+    width = model.config.max_position_embeddings - 2
+    windows = masked_windows(len(ids), width, work)
+    positions, ranks = [], []
+    for i in tqdm(range(0, len(windows), batch_size), desc="encoder", leave=False, disable=None):
+        group = windows[i : i + batch_size]
+        longest = max(min(width, len(ids) - start) for start, _ in group)
+        inputs = torch.full((len(group), longest + 2), tokenizer.pad_token_id)
+        attention = torch.zeros_like(inputs)
+        for row, (start, hidden) in enumerate(group):
+            tokens = torch.from_numpy(ids[start : start + width].astype(np.int64))
+            tokens[torch.from_numpy(hidden)] = tokenizer.mask_token_id
+            edges = torch.tensor([tokenizer.cls_token_id]), torch.tensor([tokenizer.sep_token_id])
+            inputs[row, : len(tokens) + 2] = torch.cat([edges[0], tokens, edges[1]])
+            attention[row, : len(tokens) + 2] = 1
+        logits = model(input_ids=inputs, attention_mask=attention).logits
+        for row, (start, hidden) in enumerate(group):
+            targets = torch.from_numpy(ids[start + hidden].astype(np.int64))
+            positions.append(start + hidden)
+            ranks.append(_ranks(logits[row, torch.from_numpy(hidden) + 1], targets).numpy())
+    return np.concatenate(positions), np.concatenate(ranks)
+
+
+@torch.no_grad()
+def decoder_ranks(model, tokenizer, ids: np.ndarray) -> np.ndarray:
+    """Rango de cada token de una obra dado lo anterior: al menos medio contexto, o todo lo que haya."""
+    context = model.config.n_positions
+    whole = torch.from_numpy(np.concatenate([[tokenizer.eos_token_id], ids]).astype(np.int64))
+    ranks = np.empty(len(ids), dtype=np.int64)
+    done = 0
+    for start in tqdm(range(0, len(ids), context // 2), desc="decoder", leave=False, disable=None):
+        end = min(start + context, len(ids))
+        logits = model(input_ids=whole[None, start:end]).logits[0]  # la posición t predice ids[start + t]
+        if end > done:
+            ranks[done:end] = _ranks(logits[done - start :], whole[done + 1 : end + 1]).numpy()
+            done = end
+    return ranks
+
+
+def accuracy(ranks: np.ndarray) -> dict[str, float]:
+    return {"top1": float((ranks < 1).mean()), "top5": float((ranks < 5).mean())}
+
+
+# ---------------------------------------------------------------- muestras
+def starts(tokenizer, texts: list[str], n: int, prompt: int, continuation: int) -> tuple[list, list]:
+    """`n` párrafos de validación a distancias iguales: su principio (`prompt` tokens) y lo que sigue."""
+    long = []
+    for text in texts:
+        for line in text.splitlines():
+            ids = tokenizer(line, add_special_tokens=False)["input_ids"]
+            if len(ids) >= prompt + continuation:
+                long.append(ids)
+    if not long:
+        raise ValueError(f"Ningún párrafo de validación llega a {prompt + continuation} tokens.")
+    chosen = [long[i * len(long) // n] for i in range(n)]
+    return [c[:prompt] for c in chosen], [c[prompt : prompt + continuation] for c in chosen]
+
+
+def repetition_rate(ids: list[int], n: int = 4) -> float:
+    """Fracción de n-gramas de tokens que ya habían salido antes en la misma muestra."""
+    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def longest_shared(train: str, samples: list[str]) -> list[int]:
+    """De cada muestra, cuántas palabras seguidas tiene su trozo más largo que está igual en `train`."""
+    numbers: dict[str, int] = {}
+    source = np.array([numbers.setdefault(w, len(numbers) + 1) for w in _WORD.findall(train.lower())], dtype=np.uint64)
+    rows = [np.array([numbers.get(w, 0) for w in _WORD.findall(s.lower())], dtype=np.uint64) for s in samples]
+    base, longest, n = np.uint64(0x9E3779B97F4A7C15), [0] * len(samples), 0
+    source_hash, row_hashes = np.zeros_like(source), [np.zeros_like(row) for row in rows]
+    alive = set(range(len(rows)))
+    while alive:
+        n += 1
+
+        def extend(hashes, values, n=n):  # hash de cada n-grama a partir del de n − 1: módulo 2⁶⁴
+            return hashes[: max(len(values) - n + 1, 0)] * base + values[n - 1 :]
+
+        source_hash = extend(source_hash, source)
+        row_hashes = [extend(h, r) for h, r in zip(row_hashes, rows, strict=True)]
+        for i in sorted(alive):
+            if np.isin(row_hashes[i], source_hash).any():
+                longest[i] = n
+            else:
+                alive.remove(i)
+    return longest
+
+
+def sample_continuations(model, tokenizer, prompts: list[list[int]], batch_size: int = 20) -> list[list[int]]:
+    """Una continuación por *prompt*: temperatura 0,8 y top-k 40, con la semilla del lote."""
+    out = []
+    for i in tqdm(range(0, len(prompts), batch_size), desc="muestras", disable=None):
+        ids = torch.tensor(prompts[i : i + batch_size])
+        generator = torch.Generator().manual_seed(i)
+        result = generate(
+            model,
+            ids,
+            transforms=[temperature(0.8), top_k(40)],
+            select=partial(sample, generator=generator),
+            max_new_tokens=SAMPLE_TOKENS,
+        )
+        out += result.new_ids.tolist()
+    return out
+
+
+# ---------------------------------------------------------------- informe
+def report(corpus: Path, profile: Profile | None = None) -> dict:
+    """Todas las cifras, en un diccionario que se puede guardar como JSON."""
+    clock = time.time()
+    decoder, tokenizer = load_model("decoder", profile)
+    encoder, encoder_tokenizer = load_model("encoder", profile)
+    training, texts = "".join(read_works(corpus, "entrenamiento")), read_works(corpus, "validacion")
+    n_chars = sum(map(len, texts))
+    works = [encode_works(tokenizer, [text])[1:-1] for text in texts]
+    hits = {"encoder": [], "decoder": []}
+    for number, ids in enumerate(works):
+        positions, ranks = encoder_ranks(encoder, encoder_tokenizer, ids, number)
+        hits["encoder"].append(ranks)
+        hits["decoder"].append(decoder_ranks(decoder, tokenizer, ids)[positions])
+    ranks = {role: np.concatenate(values) for role, values in hits.items()}
+    prompts, real = starts(tokenizer, texts, SAMPLES, PROMPT_TOKENS, SAMPLE_TOKENS)
+    written = sample_continuations(decoder, tokenizer, prompts)
+    copies = {
+        name: longest_shared(training, [tokenizer.decode(p + c) for p, c in zip(prompts, rows, strict=True)])
+        for name, rows in {"modelo": written, "novelas": real}.items()
+    }
+    train_ids = encode_works(tokenizer, [training])
+    return {
+        "validacion": {"caracteres": n_chars, "tokens": int(sum(map(len, works))), "obras": len(texts)},
+        "bits_por_caracter": {
+            "decoder": bits_per_char(decoder, tokenizer, texts),
+            "ppmd_orden_8": ppmd_bits(training, texts),
+            "xz_tras_leer_el_corpus": xz_bits(training, texts),
+            "xz": xz_bits("", texts),
+            "unigrama_de_tokens": unigram_bits(train_ids, np.concatenate(works), n_chars, len(tokenizer)),
+        },
+        "aciertos": {
+            "posiciones": len(ranks["encoder"]),
+            "encoder": accuracy(ranks["encoder"]),
+            "decoder": accuracy(ranks["decoder"]),
+        },
+        "muestras": {
+            "numero": SAMPLES,
+            "tokens": SAMPLE_TOKENS,
+            "repeticion": {
+                "modelo": float(np.mean([repetition_rate(ids) for ids in written])),
+                "novelas": float(np.mean([repetition_rate(ids) for ids in real])),
+            },
+            "n_grama_compartido_mas_largo": {name: max(values) for name, values in copies.items()},
+            "n_grama_compartido_mediana": {name: float(np.median(values)) for name, values in copies.items()},
+        },
+        "segundos": round(time.time() - clock),
+    }
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, required=True, help="directorio con manifiesto.csv y los textos")
+    parser.add_argument("--report", type=Path, help="guarda aquí las cifras, en JSON")
+    args = parser.parse_args(argv)
+    figures = report(args.corpus)
+    text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
+    if args.report:
+        args.report.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
