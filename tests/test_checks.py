@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from course_utils import checks, decoding
+from course_utils.checks import rules, session_02
 
 
 # ---------------------------------------------------------------- soluciones
@@ -260,10 +261,10 @@ def test_careless_answers_change_nothing_and_never_stop_the_notebook(capsys):
         ids[:] = 1
         return ids
 
-    before = checks.PROMPT.clone()
+    before = session_02.PROMPT.clone()
     checks.check("2.3", vandal)
     checks.check("2.3", lambda *a: exit())
-    assert torch.equal(checks.PROMPT, before)
+    assert torch.equal(session_02.PROMPT, before)
     assert "SystemExit" in capsys.readouterr().out
     checks.check("2.3", until_eos_ok, strict=True)
 
@@ -274,7 +275,7 @@ def test_unknown_exercise_lists_the_known_ones():
 
 
 def test_checks_leave_the_random_state_alone():
-    checks._toy_model.cache_clear()
+    rules.toy_model.cache_clear()
     torch.manual_seed(0)
     before = torch.get_rng_state()
     checks.check("2.3", until_eos_ok)
