@@ -29,7 +29,7 @@ class Profile:
 
 
 PROFILES = {
-    "mini": Profile("mini", {"decoder": str(_CHECKPOINTS / "decoder")}),
+    "mini": Profile("mini", {role: str(_CHECKPOINTS / role) for role in ("decoder", "encoder")}),
     "completo": Profile(
         "completo",
         {

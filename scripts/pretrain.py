@@ -99,13 +99,20 @@ def encode_works(tokenizer, texts: list[str]) -> np.ndarray:
 def split_at(step: int, short_steps: int, seed: int) -> int:
     """En cuántas partes se corta cada secuencia del encoder en el paso `step`.
 
-    Al principio en 16: con 14 vecinos se aprende pronto a mirar los de al lado, y con 254 la atención, que empieza
-    casi uniforme, los diluye y la pérdida se queda en la del unigrama. Después en 4, y por fin, de todo: enteras,
-    mitades y cuartos, para que el modelo conozca también las frases sueltas.
+    Al principio en 4: la atención empieza casi uniforme, y entre 60 vecinos se aprende antes a mirar los de al lado que
+    entre 250. Después hay de todo, para que el modelo conozca lo largo y también las frases sueltas.
     """
-    if step < 2 * short_steps:
-        return 16 if step < short_steps else 4
-    return int(np.random.default_rng([seed, step, 2]).choice([1, 1, 2, 4]))
+    return 4 if step < short_steps else int(np.random.default_rng([seed, step, 2]).choice([1, 1, 2, 4]))
+
+
+def positions_at(step: int, parts: int, short_steps: int, rows: int, width: int) -> torch.Tensor:
+    """Posiciones, (rows, width): al principio cada parte conserva las que tenía en la secuencia entera.
+
+    Si las partes cortas empezaran todas en 0, las posiciones altas no aprenderían nada. Después sí empiezan en 0,
+    como cuando se usa el modelo.
+    """
+    shift = (torch.arange(rows) % parts) * (width - 2) if step < short_steps else torch.zeros(rows, dtype=torch.long)
+    return shift[:, None] + torch.arange(width)
 
 
 def mask_at(tokens: torch.Tensor, step: int, parts: int, rate: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -275,10 +282,7 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
             pad_token_id=SPECIAL.index(PAD),
         )
         model = BertForMaskedLM(config)
-        with torch.no_grad():  # senos y cosenos: «el de al lado» es el mismo giro en toda la secuencia
-            frequency = torch.exp(-math.log(10_000) * torch.arange(args.width // 2) * 2 / args.width)
-            angle = torch.arange(args.context)[:, None] * frequency  # (T, H/2)
-            model.bert.embeddings.position_embeddings.weight.copy_(0.03 * torch.cat([angle.sin(), angle.cos()], dim=1))
+        look_at_neighbours(model)
         return model
     config = GPT2Config(
         vocab_size=vocab_size,
@@ -297,6 +301,32 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
     return GPT2LMHeadModel(config)
 
 
+@torch.no_grad()
+def look_at_neighbours(model: BertForMaskedLM, scale: float = 0.03, sharpness: float = 1.6) -> None:
+    """Valores iniciales del encoder: las cabezas de la primera capa miran una o dos posiciones antes o después.
+
+    Todos los `<mask>` son iguales: hasta que la atención no distingue a los vecinos, la pérdida se queda en la del
+    unigrama, y con posiciones al azar eso cuesta miles de pasos. Aquí las posiciones empiezan siendo senos y
+    cosenos (Vaswani et al., 2017), en los que «la de al lado» es siempre el mismo giro, y ese giro es el valor inicial
+    de las consultas. Todo se entrena después.
+    """
+    config, layer = model.config, model.bert.encoder.layer[0].attention.self
+    width, n = config.hidden_size, config.hidden_size // config.num_attention_heads // 2
+    frequency = math.pi * torch.logspace(0, -3, width // 2)  # de π a π/1000 por posición
+    angle = torch.arange(config.max_position_embeddings)[:, None] * frequency  # (T, H/2)
+    model.bert.embeddings.position_embeddings.weight.copy_(scale * torch.cat([angle.sin(), angle.cos()], dim=1))
+    layer.query.weight.zero_()
+    layer.key.weight.zero_()
+    for head in range(config.num_attention_heads):
+        shift = (-1, 1, -2, 2)[head % 4] * frequency[:n]
+        sines = torch.arange(n)  # las n frecuencias más altas: las que distinguen vecinos
+        cosines, rows = sines + width // 2, sines + 2 * n * head
+        layer.query.weight[rows, sines] = layer.query.weight[rows + n, cosines] = sharpness * shift.cos()
+        layer.query.weight[rows, cosines] = sharpness * shift.sin()
+        layer.query.weight[rows + n, sines] = -sharpness * shift.sin()
+        layer.key.weight[rows, sines] = layer.key.weight[rows + n, cosines] = sharpness
+
+
 class Loss(torch.nn.Module):
     """Entropía cruzada media (nats por token con blanco) del modelo en un lote, (B, T) y (B, T)."""
 
@@ -304,10 +334,10 @@ class Loss(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, positions=None) -> torch.Tensor:
         if isinstance(self.model, BertForMaskedLM):  # la cabeza, solo donde hay algo que adivinar
             seen = targets != -100
-            states = self.model.bert(input_ids=inputs).last_hidden_state[seen]  # (N, H)
+            states = self.model.bert(input_ids=inputs, position_ids=positions).last_hidden_state[seen]  # (N, H)
             logits, targets = self.model.cls(states), targets[seen]
         else:
             logits = self.model(input_ids=inputs).logits  # (B, T, V)
@@ -337,8 +367,8 @@ def train(args) -> float:
     world, rank = accelerator.num_processes, accelerator.process_index
     if args.batch % world:
         raise ValueError(f"El lote ({args.batch}) debe ser múltiplo del número de procesos ({world}).")
-    if args.role == "encoder" and args.context < 34:
-        raise ValueError(f"Con --role encoder el contexto debe ser al menos 34 y es {args.context}: se parte en 16.")
+    if args.role == "encoder" and args.context < 10:
+        raise ValueError(f"Con --role encoder el contexto debe ser al menos 10 y es {args.context}: se parte en 4.")
     args.output.mkdir(parents=True, exist_ok=True)
     with accelerator.main_process_first():
         tokenizer, ids = prepare_data(args)
@@ -380,13 +410,14 @@ def train(args) -> float:
             tokens = batch_at(ids, step, args.batch, args.context - 2, args.seed)[:, 1:]
             rate = args.mask_rate + (args.mask_rate_end - args.mask_rate) * step / args.steps
             parts = split_at(step, args.short_steps, args.seed)
-            pair = mask_at(tokens, step, parts, rate, args.seed)
+            whole = mask_at(tokens, step, parts, rate, args.seed)
+            whole += (positions_at(step, parts, args.short_steps, *whole[0].shape),)
         else:
             tokens = batch_at(ids, step, args.batch, args.context, args.seed)
-            pair = tokens[:, :-1], tokens[:, 1:]
-        inputs, targets = (t.chunk(world)[rank].to(accelerator.device) for t in pair)
+            whole = tokens[:, :-1], tokens[:, 1:]
+        share = [tensor.chunk(world)[rank].to(accelerator.device) for tensor in whole]
         with accelerator.autocast():
-            loss = objective(inputs, targets)
+            loss = objective(*share)
         accelerator.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), args.clip)
         for optimizer in optimizers:
@@ -471,7 +502,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--role", choices=["decoder", "encoder"], default="decoder", help="GPT-2 o BERT")
     parser.add_argument("--mask-rate", type=float, default=0.3, help="encoder: fracción de tokens tapados al empezar")
     parser.add_argument("--mask-rate-end", type=float, default=0.15, help="encoder: esa fracción al acabar")
-    parser.add_argument("--short-steps", type=int, default=500, help="encoder: pasos con trozos 16 veces más cortos")
+    parser.add_argument("--short-steps", type=int, default=500, help="encoder: pasos con trozos 4 veces más cortos")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=16, help="secuencias por paso, entre todos los procesos")
     parser.add_argument("--context", type=int, default=256)

@@ -3,10 +3,11 @@
 import json
 import shutil
 import socket
+import time
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging
 
 from course_utils import models
@@ -23,13 +24,52 @@ def broken(directory):
     return Profile("roto", {"decoder": str(directory)})
 
 
-def test_mini_loads_with_plain_hugging_face_classes_in_float32():
-    model = AutoModelForCausalLM.from_pretrained(checkpoint("decoder"))
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint("decoder"))
+AUTO = {"decoder": AutoModelForCausalLM, "encoder": AutoModelForMaskedLM}
+both = pytest.mark.parametrize("role", AUTO)
+
+
+@both
+def test_mini_loads_with_plain_hugging_face_classes_in_float32(role):
+    model = AUTO[role].from_pretrained(checkpoint(role))
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint(role))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     assert len(tokenizer) == model.config.vocab_size
     assert [tokenizer.eos_token, tokenizer.pad_token, tokenizer.mask_token] == ["<|endoftext|>", "<|pad|>", "<mask>"]
+
+
+def test_both_models_share_one_vocabulary():
+    decoder, encoder = (AutoTokenizer.from_pretrained(checkpoint(role)) for role in AUTO)
+    assert decoder.get_vocab() == encoder.get_vocab()
+    text = "El ventero, que era socarrón, le dijo: «¿Qué tal, señor?»"
+    ids = encoder(text).input_ids
+    assert ids == [encoder.cls_token_id, *decoder(text).input_ids, encoder.sep_token_id]
+    assert encoder(text, text).input_ids == ids + ids[1:]
+    assert (decoder.padding_side, encoder.padding_side) == ("left", "right")
+
+
+def test_the_encoder_fills_a_mask_and_looks_at_both_sides():
+    model, tokenizer = load_model("encoder")
+    assert type(model).__name__ == "BertForMaskedLM"
+    with torch.no_grad():
+        probs = [
+            model(**tokenizer(text, return_tensors="pt")).logits[0, 3].softmax(-1)
+            for text in ("En la<mask> de la iglesia", "En la<mask> de febrero")
+        ]
+    assert all(p.sum().item() == pytest.approx(1, abs=1e-4) for p in probs)
+    assert tokenizer("En la<mask> de").input_ids[3] == tokenizer.mask_token_id
+    assert (probs[0] - probs[1]).abs().sum() > 0.1  # lo que viene después cambia la respuesta
+
+
+@both
+def test_each_model_loads_in_under_two_seconds(role):
+    """Con el proceso ya caliente; el mejor de tres, para no medir a los vecinos."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        load_model(role)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 2
 
 
 def test_load_model_is_ready_to_use_and_restores_the_progress_bar(mini):
@@ -45,12 +85,13 @@ def test_load_model_is_ready_to_use_and_restores_the_progress_bar(mini):
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
 
-def test_mini_works_without_any_socket(monkeypatch):
+@both
+def test_mini_works_without_any_socket(monkeypatch, role):
     def refuse(*args, **kwargs):
         raise AssertionError("intento de conexión")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    load_model("decoder", "mini")
+    load_model(role, "mini")
 
 
 def test_environment_chooses_and_the_argument_wins(monkeypatch):
@@ -142,16 +183,19 @@ def test_checkpoints_are_small_safe_and_described():
     files = [f for f in root.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 60e6
     assert {f.suffix for f in files} <= {".json", ".safetensors", ".md"}
-    for directory in {f.parent for f in files}:
+    assert {f.parent.name for f in files} == {root.name, "decoder", "encoder"}
+    assert {f.name for f in files if f.parent == root} == {"evaluacion.json"}
+    for directory in {f.parent for f in files} - {root}:
         hashes = json.loads((directory / "sha256.json").read_text(encoding="utf-8"))
         assert {f.name for f in directory.iterdir()} - set(hashes) == {"sha256.json", "README.md"}
         assert all(models.sha256(directory / name) == value for name, value in hashes.items())
 
 
-def test_weights_are_half_precision_on_disk():
+@both
+def test_weights_are_half_precision_on_disk(role):
     from safetensors import safe_open
 
-    with safe_open(f"{checkpoint('decoder', 'mini')}/model.safetensors", framework="pt") as weights:
+    with safe_open(f"{checkpoint(role, 'mini')}/model.safetensors", framework="pt") as weights:
         assert {weights.get_tensor(k).dtype for k in weights.keys()} == {torch.float16}  # noqa: SIM118
 
 

@@ -208,7 +208,19 @@ def test_masks_depend_only_on_step_and_seed(pretrain):
 
 def test_short_pieces_come_first(pretrain):
     parts = [pretrain.split_at(step, 10, seed=0) for step in range(200)]
-    assert set(parts[:10]) == {16} and set(parts[10:20]) == {4} and set(parts[20:]) == {1, 2, 4}
+    assert set(parts[:10]) == {4} and set(parts[10:]) == {1, 2, 4}
+
+
+def test_short_pieces_keep_their_place_and_later_ones_start_at_zero(pretrain):
+    tokens = torch.arange(5, 5 + 2 * 32).view(2, 32)
+    inputs, _ = pretrain.mask_at(tokens, 0, 4, 0.15, seed=0)
+    early = pretrain.positions_at(0, 4, 10, *inputs.shape)
+    assert early[:, 0].tolist() == [0, 8, 16, 24] * 2 and (early.diff(dim=1) == 1).all()
+    place = early[:, 1:-1].reshape(2, 32)  # sin <cls> ni <sep>, cada token está donde estaba (tras el primer <cls>)
+    assert torch.equal(place, torch.arange(1, 33).expand(2, 32))
+    assert early.max() == 33  # cabe en el contexto de 34
+    late = pretrain.positions_at(20, 4, 10, *inputs.shape)
+    assert torch.equal(late, torch.arange(10).expand(8, 10))
 
 
 def test_the_loss_of_the_encoder_is_that_of_hugging_face(pretrain):
@@ -218,6 +230,20 @@ def test_the_loss_of_the_encoder_is_that_of_hugging_face(pretrain):
     inputs, targets = pretrain.mask_at(tokens, 0, 2, 0.3, 0)
     expected = model(input_ids=inputs, labels=targets).loss
     torch.testing.assert_close(pretrain.Loss(model)(inputs, targets), expected)
+    late = pretrain.positions_at(99, 2, 1, *inputs.shape)
+    torch.testing.assert_close(pretrain.Loss(model)(inputs, targets, late), expected)
+
+
+def test_the_first_layer_of_the_encoder_starts_by_looking_at_its_neighbours(pretrain):
+    args = pretrain.parse(["--role", "encoder", "--output", "x", "--corpus", "x", "--layers", "2"])
+    model = pretrain.build_model(4096, args).eval()
+    model.set_attn_implementation("eager")
+    ids = torch.randint(5, 4096, (2, 256), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first, second = model(input_ids=ids, output_attentions=True).attentions
+    for head, shift in enumerate((-1, 1, -2, 2)):
+        assert first[:, head].diagonal(shift, -2, -1).mean() > 0.4
+        assert second[:, head].diagonal(shift, -2, -1).mean() < 0.02
 
 
 def test_muon_scales_linear_and_conv1d_alike(pretrain):
@@ -249,7 +275,7 @@ def test_starts_from_other_weights_and_tokenizer(whole, corpus, tmp_path, pretra
     [
         (["--corpus", "/no/existe"], "No encuentro"),
         (["--export", "salida"], "entrena antes de exportar"),
-        (["--corpus", "da igual", "--role", "encoder", "--context", "16"], "al menos 34 y es 16"),
+        (["--corpus", "da igual", "--role", "encoder", "--context", "8"], "al menos 10 y es 8"),
     ],
 )
 def test_mistakes_are_explained(pretrain, tmp_path, options, message, capsys):

@@ -1,6 +1,7 @@
 """Mide los modelos «mini» en la partición de validación, junto a varias anclas y en la misma ejecución.
 
-    python scripts/evaluate.py --corpus CORPUS --report course_utils/checkpoints/evaluacion.json
+    python scripts/evaluate_models.py --corpus CORPUS --report course_utils/checkpoints/evaluacion.json
+    python scripts/evaluate_models.py --samples     # solo las muestras de las fichas (semillas 0 a 4), en Markdown
 
 Bits por carácter del decoder (cada token una vez, tras un EOS inicial; todos los caracteres se pagan y el EOS
 final no se cuenta); aciertos del encoder con tokens tapados, siempre los mismos, en toda la validación, y los del
@@ -25,8 +26,8 @@ import torch
 from pretrain import encode_works, read_works
 from tqdm.auto import tqdm
 
-from course_utils.decoding import generate, sample, temperature, top_k
-from course_utils.models import Profile, load_model
+from course_utils.decoding import generate, sample, show_token, temperature, top_k
+from course_utils.models import Profile, checkpoint, load_model, sha256
 from course_utils.scoring import token_logprobs
 
 MASK_RATE, MASK_SEED = 0.15, 0
@@ -213,6 +214,53 @@ def sample_continuations(model, tokenizer, prompts: list[list[int]], batch_size:
     return out
 
 
+SENTENCES = (
+    "El médico subió la escalera despacio, con el sombrero en la mano, y llamó a la puerta.",
+    "Doña Rosa no quiso contestar a la carta de su sobrino hasta después de la feria.",
+    "Llovía tanto aquella noche que los caballos no podían pasar el río.",
+    "Cuando el capitán oyó el nombre de su hermano, se puso pálido y dejó caer el vaso.",
+    "En el pueblo todos sabían que el hijo del alcalde estaba enamorado de la molinera.",
+)
+
+
+def decoder_samples(model, tokenizer) -> list[str]:
+    """«Había una vez» y 80 tokens más: temperatura 0,8 y top-k 40, semillas 0 a 4."""
+    ids = tokenizer("Había una vez", return_tensors="pt").input_ids
+    texts = []
+    for seed in range(5):
+        select = partial(sample, generator=torch.Generator().manual_seed(seed))
+        result = generate(model, ids, transforms=[temperature(0.8), top_k(40)], select=select, max_new_tokens=80)
+        texts.append(result.text(tokenizer).strip())
+    return texts
+
+
+@torch.no_grad()
+def encoder_samples(model, tokenizer) -> list[tuple[str, str, list[str]]]:
+    """De cada frase, con su número por semilla: (la frase con un token tapado al azar, el token, cinco candidatas)."""
+    rows = []
+    for seed, sentence in enumerate(SENTENCES):
+        ids = tokenizer(sentence, return_tensors="pt").input_ids  # (1, T), con <cls> y <sep>
+        place = 1 + int(np.random.default_rng(seed).integers(ids.size(1) - 2))
+        truth = ids[0, place].item()
+        ids[0, place] = tokenizer.mask_token_id
+        best = model(input_ids=ids).logits[0, place].topk(5).indices.tolist()
+        left, right = (tokenizer.decode(part.tolist()) for part in (ids[0, 1:place], ids[0, place + 1 : -1]))
+        shown = f"{left}[…]{right}"
+        rows.append((shown, show_token(tokenizer, truth), [show_token(tokenizer, i) for i in best]))
+    return rows
+
+
+def samples_markdown(profile: Profile | None = None) -> dict[str, str]:
+    """Las muestras tal como van en las fichas: no se escogen, se copian de aquí."""
+    texts = decoder_samples(*load_model("decoder", profile))
+    quoted = ["> " + text.replace("\n", "\n>\n> ") for text in texts]
+    decoder = "\n\n".join(f"**Semilla {seed}**\n\n{text}" for seed, text in enumerate(quoted))
+    lines = ["| semilla | frase | había | cinco candidatas |", "|---|---|---|---|"]
+    for seed, (shown, truth, best) in enumerate(encoder_samples(*load_model("encoder", profile))):
+        lines.append(f"| {seed} | {shown} | `{truth}` | {' '.join(f'`{b}`' for b in best)} |")
+    return {"decoder": decoder, "encoder": "\n".join(lines)}
+
+
 # ---------------------------------------------------------------- informe
 def report(corpus: Path, profile: Profile | None = None) -> dict:
     """Todas las cifras, en un diccionario que se puede guardar como JSON."""
@@ -235,7 +283,9 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
         for name, rows in {"modelo": written, "novelas": real}.items()
     }
     train_ids = encode_works(tokenizer, [training])
+    weights = {role: Path(checkpoint(role, profile)) / "model.safetensors" for role in ("decoder", "encoder")}
     return {
+        "sha256": {role: sha256(file) for role, file in weights.items()},
         "validacion": {"caracteres": n_chars, "tokens": int(sum(map(len, works))), "obras": len(texts)},
         "bits_por_caracter": {
             "decoder": bits_per_char(decoder, tokenizer, texts),
@@ -265,9 +315,15 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
 
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", type=Path, required=True, help="directorio con manifiesto.csv y los textos")
+    parser.add_argument("--corpus", type=Path, help="directorio con manifiesto.csv y los textos")
     parser.add_argument("--report", type=Path, help="guarda aquí las cifras, en JSON")
+    parser.add_argument("--samples", action="store_true", help="no mide: escribe las muestras de las fichas")
     args = parser.parse_args(argv)
+    if args.samples:
+        print("\n\n".join(samples_markdown().values()))
+        return
+    if args.corpus is None:
+        parser.error("falta --corpus (o --samples para las muestras)")
     figures = report(args.corpus)
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
     if args.report:

@@ -18,9 +18,9 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 @pytest.fixture(scope="module")
 def evaluate():
-    sys.path.insert(0, str(SCRIPTS))  # evaluate.py importa pretrain.py, su vecino
+    sys.path.insert(0, str(SCRIPTS))  # importa pretrain.py, su vecino
     try:
-        spec = importlib.util.spec_from_file_location("evaluar_modelos", SCRIPTS / "evaluate.py")
+        spec = importlib.util.spec_from_file_location("evaluate_models", SCRIPTS / "evaluate_models.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
