@@ -2,8 +2,8 @@
 
     pesos = softmax(q · kᵀ / √D)   →   salida = pesos · v
 
-Dimensiones: B lote, H cabezas, T posiciones que preguntan, S posiciones que responden (en autoatención, S = T), D tamaño
-de cada consulta y cada clave, L capas.
+Dimensiones: B lote, L capas, H cabezas, T posiciones que preguntan, S posiciones que responden (si es autoatención, T),
+D tamaño de cada consulta y cada clave.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | Non
     k : torch.Tensor
         Claves, (…, S, D), con las mismas dimensiones delante.
     mask : torch.Tensor, optional
-        Booleana, de forma (T, S) o ampliable a (…, T, S): ``True`` = puede atender. Lo que no puede recibe peso 0, y una
-        fila sin nada a lo que atender se queda entera a 0, como en PyTorch.
+        Booleana, de forma (T, S) o ampliable a (…, T, S): ``True`` = puede atender. Lo que no puede recibe peso 0, y
+        una fila sin nada a lo que atender se queda entera a 0, como en PyTorch.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def scaled_dot_product_attention(
     Raises
     ------
     ValueError
-        Si las formas o los tipos de ``q``, ``k`` y ``v`` no casan, o si la máscara no es booleana o no tiene ese tamaño.
+        Si las formas o los tipos de ``q``, ``k`` y ``v`` no casan, o la máscara no es booleana o no es de ese tamaño.
     """
     _check_tensors(q=q, k=k, v=v)
     _require(
