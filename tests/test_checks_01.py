@@ -117,7 +117,7 @@ WRONG = [
     ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(m, -INF).softmax(-1), "filas que suman"),
     (
         "1.2",
-        lambda q, k, m: (q @ k.transpose(0, 1) / math.sqrt(8)).masked_fill(~m, -INF).softmax(-1),
+        lambda q, k, m: (q @ k.flatten(0, -2).T / math.sqrt(8)).masked_fill(~m, -INF).softmax(-1),
         "k.transpose(-2, -1)",
     ),
     ("1.2", lambda q, k, m: q @ k.mT / math.sqrt(8), "softmax por filas"),
@@ -131,7 +131,7 @@ WRONG = [
     ("1.3", moved_only_gpt, "las dos familias"),
     ("1.3", lambda model, ids, p, new: list(range(p, ids.size(1))), "No des por hecho"),
     ("1.3", lambda model, ids, p, new: list(range(ids.size(1))), "se esperaba [2, 3, 4, 5]"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits[0, -1].topk(k).indices, "en esa misma posición"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits[0, -1].topk(k).indices, "de esa misma posición"),
     ("1.4", like_a_decoder, "la respuesta sale donde está la pregunta"),
     ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, 1), "de mayor a menor"),
     ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, k).flip(0), "de mayor a menor"),
