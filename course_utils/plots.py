@@ -269,7 +269,7 @@ def plot_attention(
     Se enseña en la sesión 01.
     """
     weights = np.asarray(weights)
-    if weights.shape != (len(tokens),) * 2 or not len(tokens) or weights.min() < 0 or weights.max() > 1 + 1e-4:
+    if weights.shape != (len(tokens),) * 2 or not weights.size or not (0 <= weights.min() <= weights.max() <= 1 + 1e-4):
         raise ValueError(
             f"Con {len(tokens)} tokens hace falta una matriz cuadrada de ese lado con valores entre 0 y 1; "
             f"la recibida tiene forma {weights.shape}."

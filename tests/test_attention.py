@@ -10,6 +10,7 @@ from conftest import tiny_model
 from transformers import BertConfig, BertForMaskedLM
 
 from course_utils.attention import attention_weights, capture_attention, causal_mask, scaled_dot_product_attention
+from course_utils.models import PROFILES, load_model
 
 
 def tiny_encoder(attn="sdpa"):
@@ -268,3 +269,27 @@ def test_by_hand_equals_every_layer_of_the_embedded_decoder(mini):
         torch.testing.assert_close(weights, captured[layer].transpose(1, 2)[real], atol=1e-5, rtol=0)
         ours = block.attn.c_proj(scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2))
         torch.testing.assert_close(ours[real], block.attn(normed, attention_mask=mask)[0][real], atol=1e-4, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_by_hand_equals_every_layer_of_the_embedded_encoder():
+    if "encoder" not in PROFILES["mini"].sources:
+        pytest.skip("el codificador mini no está en este perfil")
+    model, tokenizer = load_model("encoder", "mini")
+    inputs = tokenizer(["En un lugar de la Mancha", "Era de noche"], return_tensors="pt", padding=True)
+    captured = capture_attention(model, inputs)
+    states = model(**inputs, output_hidden_states=True).hidden_states
+    mask, real = inputs.attention_mask[:, None, None].bool(), inputs.attention_mask.bool()
+    assert (captured[..., 0, 1:].sum(-1) > 0).all()  # ve también la derecha
+    for layer, block in enumerate(model.bert.encoder.layer):
+        attention, seen = block.attention.self, []
+        q, k, v = (
+            project(states[layer]).unflatten(-1, (model.config.num_attention_heads, -1)).transpose(1, 2)
+            for project in (attention.query, attention.key, attention.value)
+        )
+        torch.testing.assert_close(attention_weights(q, k, mask), captured[layer], atol=1e-5, rtol=0)
+        hook = attention.register_forward_hook(lambda module, args, out, seen=seen: seen.append(out[0]))
+        model(**inputs)
+        hook.remove()
+        ours = scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(ours[real], seen[0][real], atol=1e-4, rtol=1e-5)
