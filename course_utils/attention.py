@@ -76,6 +76,7 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | Non
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))  # (…, T, S)
     if mask is None:
         return scores.softmax(-1)
+    mask = mask.to(scores.device)  # causal_mask la crea en la CPU
     weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
     return weights.masked_fill(~mask.any(-1, keepdim=True), 0.0)  # una fila sin nada daría 0/0
 
@@ -191,7 +192,7 @@ def _check_mask(mask, size: tuple[int, ...]) -> None:
 
 
 def _check_inputs(inputs, config) -> None:
-    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) or hasattr(inputs, "input_ids") else inputs
+    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
     _require(
         isinstance(ids, torch.Tensor)
         and ids.dim() == 2

@@ -214,8 +214,8 @@ def plot_families(
     Se enseña en la sesión 01.
     """
     looks = {
-        "codificador": (BLUE, "mira a los dos lados", "texto", "un vector por token"),
-        "decodificador": (RED, "solo mira a la izquierda", "texto escrito\nhasta ahora", "siguiente token"),
+        "codificador": (BLUE, "mira a\nlos dos lados", "texto", "un vector por token"),
+        "decodificador": (RED, "solo mira\na la izquierda", "texto escrito\nhasta ahora", "siguiente token"),
     }
     wrong = [block for blocks, *_ in families.values() for block in blocks if block not in looks]
     if not families or wrong:
@@ -231,8 +231,7 @@ def plot_families(
         for x, block in zip(xs, blocks, strict=True):
             color, sight, entering, leaving = looks[block]
             box = {"boxstyle": "round,pad=0.6", "facecolor": color, "edgecolor": "none"}
-            label = f"{block}\n{sight}".replace(" los ", "\nlos ").replace(" a la ", "\na la ")
-            ax.text(x, 1.9, label, ha="center", va="center", color="white", fontsize=13, bbox=box)
+            ax.text(x, 1.9, f"{block}\n{sight}", ha="center", va="center", color="white", fontsize=13, bbox=box)
             into_cross = block == "codificador" and len(blocks) > 1
             for y, text in [(0.2, entering), (3.55, "" if into_cross else leaving)]:
                 ax.text(x, y, text, ha="center", va="center", fontsize=12)
