@@ -190,3 +190,151 @@ def _lines(x, series, *, xlabel, ylabel, title, ax) -> Axes:
     if len(series) > 1:
         ax.legend(frameon=False)
     return ax
+
+
+# ---------------------------------------------------------------- sesión 01: familias, máscaras, mapas y recorrido
+def plot_families(
+    families: Mapping[str, tuple[Sequence[str], str, str]], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Las familias de Transformers, una por columna: de qué bloques se componen, qué entra y qué sale, y ejemplos.
+
+    Parameters
+    ----------
+    families : mapping of str to (sequence of str, str, str)
+        Nombre → (bloques, para qué sirve, modelos). Cada bloque es «codificador» o «decodificador»; si están los dos,
+        una flecha del primero al segundo es la atención cruzada.
+
+    Raises
+    ------
+    ValueError
+        Si no hay familias o un bloque no es «codificador» ni «decodificador».
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    looks = {
+        "codificador": (BLUE, "mira a\nlos dos lados", "texto", "un vector por token"),
+        "decodificador": (RED, "solo mira\na la izquierda", "texto escrito\nhasta ahora", "siguiente token"),
+    }
+    wrong = [block for blocks, *_ in families.values() for block in blocks if block not in looks]
+    if not families or wrong:
+        raise ValueError(f"Cada familia se compone de {' o '.join(looks)}; he recibido {wrong or 'ninguna familia'}.")
+    ax = _axes(ax, width=4.2 * len(families), height=5.6)
+    ax.set(xlim=(0, 4 * len(families)), ylim=(-1.9, 4.5))
+    ax.set_title(title, fontsize=15)
+    ax.axis("off")
+    for column, (name, (blocks, use, models)) in enumerate(families.items()):
+        middle = 4 * column + 2
+        ax.text(middle, 4.15, name, ha="center", fontsize=14, fontweight="bold")
+        xs = [middle + 1.9 * (i - (len(blocks) - 1) / 2) for i in range(len(blocks))]
+        for x, block in zip(xs, blocks, strict=True):
+            color, sight, entering, leaving = looks[block]
+            box = {"boxstyle": "round,pad=0.6", "facecolor": color, "edgecolor": "none"}
+            ax.text(x, 1.9, f"{block}\n{sight}", ha="center", va="center", color="white", fontsize=13, bbox=box)
+            into_cross = block == "codificador" and len(blocks) > 1
+            for y, text in [(0.2, entering), (3.55, "" if into_cross else leaving)]:
+                ax.text(x, y, text, ha="center", va="center", fontsize=12)
+            for tail, head in [(0.5, 1.05), (2.75, 3.35)][: 1 if into_cross else 2]:
+                ax.annotate("", (x, head), (x, tail), arrowprops={"arrowstyle": "-|>", "color": "black"})
+        if len(blocks) > 1:
+            arrow = {"arrowstyle": "-|>", "color": "black", "connectionstyle": "arc3,rad=-0.45"}
+            ax.annotate("", (xs[-1] - 0.3, 2.75), (xs[0], 2.75), arrowprops=arrow)
+            ax.text(middle - 0.4, 3.35, "atención cruzada", ha="center", fontsize=12, style="italic")
+        ax.text(middle, -0.6, use, ha="center", va="center", fontsize=13)
+        ax.text(middle, -1.4, models, ha="center", va="center", fontsize=12, color="#444444")
+    return ax
+
+
+def plot_attention(
+    weights: Sequence[Sequence[float]], tokens: Sequence[str], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Un mapa de atención (o una máscara): la fila es quien mira; la columna, a quién; más oscuro, más atención.
+
+    Parameters
+    ----------
+    weights : (T, T) array
+        Pesos entre 0 y 1. Si es booleana es una máscara y cada casilla lleva «✓» (puede atender) o «·» (no puede).
+    tokens : sequence of str
+        Los T tokens.
+
+    Raises
+    ------
+    ValueError
+        Si ``weights`` no es cuadrada, no tiene el tamaño de ``tokens`` o hay valores fuera de [0, 1].
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    weights = np.asarray(weights)
+    if weights.shape != (len(tokens),) * 2 or not weights.size or not (0 <= weights.min() <= weights.max() <= 1 + 1e-4):
+        raise ValueError(
+            f"Con {len(tokens)} tokens hace falta una matriz cuadrada de ese lado con valores entre 0 y 1; "
+            f"la recibida tiene forma {weights.shape}."
+        )
+    ax = _axes(ax, width=0.5 * len(tokens) + 2, height=0.5 * len(tokens) + 2)
+    ax.imshow(weights.astype(float), cmap="Blues", vmin=0, vmax=1.6 if weights.dtype == bool else weights.max())
+    if weights.dtype == bool:
+        for (row, column), sees in np.ndenumerate(weights):
+            ax.text(column, row, "✓" if sees else "·", ha="center", va="center", fontsize=12)
+    ax.set(xlabel="a quién atiende", ylabel="quién mira", title=title)
+    ticks = range(len(tokens))
+    ax.set_xticks(ticks, tokens, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)
+    ax.set_yticks(ticks, tokens, parse_math=False)
+    ax.set_xticks(np.arange(len(tokens) + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(tokens) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1)
+    ax.tick_params(which="both", length=0)
+    return ax
+
+
+def plot_token_path(
+    token: str,
+    token_id: int,
+    states: Sequence[Sequence[float]],
+    probs: Mapping[str, float],
+    *,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """El recorrido de un token: texto → id → vector, que cambia capa a capa → distribución sobre el siguiente.
+
+    Parameters
+    ----------
+    token, token_id : str, int
+        El token y su id.
+    states : (L + 1, D) array
+        Su vector a la entrada (arriba) y tras cada capa; azul, negativo; rojo, positivo.
+    probs : mapping of str to float
+        Candidatas con su probabilidad, como en ``plot_distribution``.
+
+    Raises
+    ------
+    ValueError
+        Si ``states`` no tiene dos dimensiones o las probabilidades no valen (véase ``plot_distribution``).
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    states = np.asarray(states, dtype=float)
+    if states.ndim != 2 or not states.size:
+        raise ValueError(f"states debe tener forma (capas + 1, dimensiones) y tiene {states.shape}.")
+    ax = _axes(ax, width=13, height=3.8)
+    ax.axis("off")
+    ax.set_title(title, fontsize=14)
+    for x, name, value in [(0.05, "token", token), (0.19, "id", str(token_id))]:
+        box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLUE, "linewidth": 2}
+        ax.text(x, 0.5, value, ha="center", va="center", fontsize=15, family="monospace", bbox=box, parse_math=False)
+        ax.text(x, 0.68, name, ha="center", fontsize=13)
+    vector = ax.inset_axes([0.34, 0.14, 0.28, 0.7])
+    scaled = states / np.abs(states).max(1, keepdims=True).clip(1e-9)  # cada capa, a su escala: crecen al avanzar
+    vector.imshow(scaled, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    vector.set_yticks(range(len(states)), ["entrada", *(f"capa {i}" for i in range(1, len(states)))])
+    vector.set(xticks=[], xlabel=f"{states.shape[1]} números del vector")
+    vector.set_title("vector, capa a capa", fontsize=13)
+    plot_distribution(probs, ax=ax.inset_axes([0.78, 0.14, 0.22, 0.7])).set_title("distribución", fontsize=13)
+    for tail, head in [(0.1, 0.14), (0.235, 0.265), (0.635, 0.675)]:
+        ax.annotate("", (head, 0.5), (tail, 0.5), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
+    return ax

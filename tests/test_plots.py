@@ -24,6 +24,13 @@ DRAWINGS = [
     ),
     lambda ax: plots.plot_epsilon_sweep([0, 0.5, 1], {"m": [-1, -2, -3]}, ylabel="y", title="T", ax=ax),
     lambda ax: plots.plot_times([10, 20], {"sin": [1, 4], "con": [1, 2]}, title="T", ax=ax),
+    lambda ax: plots.plot_families(
+        {"A": (["codificador", "decodificador"], "traducir", "T5"), "B": (["decodificador"], "generar", "GPT")},
+        title="T",
+        ax=ax,
+    ),
+    lambda ax: plots.plot_attention([[1.0, 0.0], [0.25, 0.75]], ["$un", "␣a$"], title="T", ax=ax),
+    lambda ax: plots.plot_token_path("␣a$", 7, [[1, -2, 0], [0, 0, 0]], {"$": 0.5, "b": 0.1}, title="T", ax=ax),
 ]
 
 
@@ -85,3 +92,39 @@ def test_lines_carry_the_data_and_a_legend():
 def test_bad_data(draw):
     with pytest.raises(ValueError, match="recib"):
         draw()
+
+
+def test_families_show_blocks_uses_models_and_cross_attention():
+    ax = DRAWINGS[4](None)
+    shown = " ".join(texts(ax)).replace("\n", " ")
+    assert shown.count("codificador mira a los dos lados") == 1 and shown.count("decodificador solo mira") == 2
+    assert {"A", "B", "traducir", "generar", "T5", "GPT"} <= set(texts(ax))
+    assert texts(ax).count("atención cruzada") == 1  # solo donde hay dos bloques
+    for bad in ({}, {"A": (["transformador"], "", "")}):
+        with pytest.raises(ValueError, match="codificador o decodificador"):
+            plots.plot_families(bad)
+
+
+def test_attention_map_has_the_weights_and_masks_have_marks():
+    ax = DRAWINGS[5](None)
+    assert ax.images[0].get_array().tolist() == [[1, 0], [0.25, 0.75]] and not texts(ax)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["$un", "␣a$"]
+    mask = plots.plot_attention([[True, False], [True, True]], ["a", "b"])
+    assert texts(mask) == ["✓", "·", "✓", "✓"]
+
+
+@pytest.mark.parametrize("weights", [[[1.0]], [[1, 0, 0], [1, 0, 0]], [1, 0], [[2.0, 0], [1, 0]], [[-1.0, 0], [1, 0]]])
+def test_attention_map_needs_a_square_of_weights(weights):
+    with pytest.raises(ValueError, match="Con 2 tokens hace falta una matriz cuadrada"):
+        plots.plot_attention(weights, ["a", "b"])
+
+
+def test_token_path_shows_every_stage():
+    ax = DRAWINGS[6](None)
+    assert texts(ax)[:4] == ["␣a$", "token", "7", "id"]
+    vector, distribution = ax.child_axes
+    assert [t.get_text() for t in vector.get_yticklabels()] == ["entrada", "capa 1"]
+    assert vector.images[0].get_array().tolist() == [[0.5, -1, 0], [0, 0, 0]]
+    assert [bar.get_width() for bar in distribution.patches] == [0.5, 0.1]
+    with pytest.raises(ValueError, match=r"capas \+ 1, dimensiones.*\(2,\)"):
+        plots.plot_token_path("a", 1, [1, 2], {"b": 1})
