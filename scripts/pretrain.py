@@ -1,7 +1,7 @@
 """Preentrena los modelos «mini» del curso: tokenizador BPE, decoder con arquitectura GPT-2 y encoder con la de BERT.
 
     python scripts/pretrain.py --corpus CORPUS --output entrenamiento            # CPU o una GPU
-    accelerate launch --num_processes 2 scripts/pretrain.py --corpus CORPUS …   # varios procesos
+    accelerate launch --multi_gpu --num_processes 2 scripts/pretrain.py --corpus CORPUS …   # dos GPU, o --cpu
     python scripts/pretrain.py --output entrenamiento --export course_utils/checkpoints/decoder
     python scripts/pretrain.py --role encoder --tokenizer course_utils/checkpoints/decoder --corpus … --output …
 
@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tqdm.auto import tqdm
 from transformers import (
     BertConfig,
@@ -439,6 +439,7 @@ def train(args) -> float:
                 for old in set(checkpoints(args.output)) - keep:
                     shutil.rmtree(old)
                 entry = {"paso": step + 1, "perdida": sum(recent) / len(recent), "segundos": time.time() - clock}
+                entry["procesos"] = world
                 log.write(json.dumps(entry) + "\n")
                 log.flush()
                 bar.set_postfix(pérdida=f"{entry['perdida']:.3f}")
@@ -465,6 +466,8 @@ def export(args) -> None:
     if args.role == "encoder":
         model.config.update({"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
         tokenizer.padding_side = "right"
+        # Como en RoBERTa: la máscara se queda el espacio que tenga delante, y «la <mask> de» es lo que parece.
+        tokenizer.add_special_tokens({"mask_token": AddedToken(MASK, lstrip=True, special=True)})
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(  # como BERT: frase o par de frases
             single=f"{CLS} $A {SEP}",
             pair=f"{CLS} $A {SEP} $B {SEP}",

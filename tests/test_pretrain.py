@@ -72,6 +72,10 @@ def final_loss(output):
     return json.loads((output / "registro.jsonl").read_text().splitlines()[-1])["perdida"]
 
 
+def processes(output):
+    return {json.loads(line)["procesos"] for line in (output / "registro.jsonl").read_text().splitlines()}
+
+
 @pytest.fixture(scope="module", params=["decoder", "encoder"])
 def whole(request, corpus, tmp_path_factory):
     """Un entrenamiento de 120 pasos que nadie interrumpe: (papel, directorio)."""
@@ -138,11 +142,13 @@ def test_killed_and_resumed_ends_like_one_never_killed(whole, corpus, tmp_path, 
 def test_two_processes_reach_the_loss_of_one(whole, corpus, tmp_path):
     role, alone = whole
     output = tmp_path / "t"
-    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+    # --multi_gpu: con --cpu, accelerate lanza un solo proceso; así usa torchrun, y el --cpu del programa hace el resto
+    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
                 "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")  # fmt: skip
     process = run(corpus, output, "--steps", "120", "--save-every", "30", *BOTH[role], launcher=launcher)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
+    assert processes(output) == {2} and processes(alone) == {1}
     assert final_loss(output) == pytest.approx(final_loss(alone), abs=1e-2)
 
 
