@@ -251,8 +251,8 @@ def test_typical_mistake_gets_its_hint(exercise, answer, fragment, capsys):
 
 
 def test_every_exercise_has_a_solution_and_three_mistakes():
-    assert set(SOLUTIONS) == set(checks.EXERCISES)
-    for exercise in checks.EXERCISES:
+    assert set(SOLUTIONS) == set(session_02.EXERCISES)
+    for exercise in session_02.EXERCISES:
         assert sum(name == exercise for name, *_ in WRONG) >= 3
 
 

@@ -10,10 +10,10 @@ import dis
 import inspect
 import types
 
-from . import session_02
+from . import session_02, session_03
 from .rules import Outcome, Rule
 
-EXERCISES: dict[str, tuple[Rule, ...]] = {**session_02.EXERCISES}
+EXERCISES: dict[str, tuple[Rule, ...]] = {**session_02.EXERCISES, **session_03.EXERCISES}
 
 
 def check(exercise: str, answer, *, strict: bool = False) -> None:
