@@ -1,4 +1,4 @@
-"""Reglas de los ejercicios de la sesión 03: puntuar, núcleo, relleno, distinct-n y el espacio del final."""
+"""Reglas de los ejercicios de la sesión 03: puntuar, distinct-n, núcleo, relleno y el espacio del final."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _score(prompt_length: int, length_penalty: float):
     return test
 
 
-# ---------------------------------------------------------------- ejercicio 3.2: muestreo de núcleo
+# ---------------------------------------------------------------- ejercicio 3.3: muestreo de núcleo
 def _top_p(p: float, logits: torch.Tensor = LOGITS):
     return lambda answer: expect(answer(logits.clone(), p), decoding.top_p(p)(logits, None))
 
 
-# ---------------------------------------------------------------- ejercicio 3.3: relleno a la izquierda
+# ---------------------------------------------------------------- ejercicio 3.4: relleno a la izquierda
 def _pads(part: int, sequences=LISTS, pad: int = 0):
     def test(answer):
         longest = max(map(len, sequences))
@@ -53,7 +53,7 @@ def _keeps_lists(answer) -> str | None:
     return None if lists == LISTS else f"las listas de entrada cambiadas: {lists}"
 
 
-# ---------------------------------------------------------------- ejercicios 3.4 y 3.5: valores
+# ---------------------------------------------------------------- ejercicios 3.2 y 3.5: valores
 def _equals(expected, *arguments):
     def test(answer):
         received = answer(*arguments)
@@ -94,6 +94,34 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
     ),
     "3.2": (
         Rule(
+            "Cuenta los bigramas distintos",
+            _equals(0.5, [1, 2, 1, 2, 1], 2),
+            "Hay 4 bigramas y solo 2 son distintos: len(set(...)) entre el número de bigramas, que es len(ids) - n + 1 "
+            "y no len(ids).",
+        ),
+        Rule(
+            "Con n = 1 cuenta tokens",
+            _equals(0.4, [1, 2, 1, 2, 1], 1),
+            "Con n = 1 cada token es un 1-grama: 2 distintos de 5. No des n por fijo.",
+        ),
+        Rule(
+            "Sirve para cualquier n",
+            _equals(0.8, [1, 2, 1, 3, 1, 2, 1], 3),
+            "Un n-grama es tuple(ids[i : i + n]), con i desde 0 hasta len(ids) - n incluido.",
+        ),
+        Rule(
+            "El orden importa: (1, 2) no es (2, 1)",
+            _equals(1.0, [1, 2, 1], 2),
+            "Usa tuplas, que guardan el orden; un conjunto o una lista ordenada lo pierde.",
+        ),
+        Rule(
+            "Un texto más corto que n da 0",
+            _equals(0.0, [1], 2),
+            "Sin ningún n-grama la división sería entre cero: devuelve 0.0 en ese caso.",
+        ),
+    ),
+    "3.3": (
+        Rule(
             "Con p = 0.9 deja el menor conjunto que suma al menos 0.9",
             _top_p(0.9),
             "En cada fila: ordena de mayor a menor, softmax, y quita un token si la suma de los que van *delante* "
@@ -121,7 +149,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             "Usa masked_fill (sin guion bajo final) o trabaja sobre logits.clone().",
         ),
     ),
-    "3.3": (
+    "3.4": (
         Rule(
             "El relleno va a la izquierda y cada fila mide lo que la más larga",
             _pads(0),
@@ -148,34 +176,6 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             "No modifica las listas que recibe",
             _keeps_lists,
             "Crea listas nuevas, [pad_id] * k + s, en lugar de s.insert(0, pad_id).",
-        ),
-    ),
-    "3.4": (
-        Rule(
-            "Cuenta los bigramas distintos",
-            _equals(0.5, [1, 2, 1, 2, 1], 2),
-            "Hay 4 bigramas y solo 2 son distintos: len(set(...)) entre el número de bigramas, que es len(ids) - n + 1 "
-            "y no len(ids).",
-        ),
-        Rule(
-            "Con n = 1 cuenta tokens",
-            _equals(0.4, [1, 2, 1, 2, 1], 1),
-            "Con n = 1 cada token es un 1-grama: 2 distintos de 5. No des n por fijo.",
-        ),
-        Rule(
-            "Sirve para cualquier n",
-            _equals(0.8, [1, 2, 1, 3, 1, 2, 1], 3),
-            "Un n-grama es tuple(ids[i : i + n]), con i desde 0 hasta len(ids) - n incluido.",
-        ),
-        Rule(
-            "El orden importa: (1, 2) no es (2, 1)",
-            _equals(1.0, [1, 2, 1], 2),
-            "Usa tuplas, que guardan el orden; un conjunto o una lista ordenada lo pierde.",
-        ),
-        Rule(
-            "Un texto más corto que n da 0",
-            _equals(0.0, [1], 2),
-            "Sin ningún n-grama la división sería entre cero: devuelve 0.0 en ese caso.",
         ),
     ),
     "3.5": (
