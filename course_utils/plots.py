@@ -247,10 +247,11 @@ def plot_beam_tree(
         columns.append(column)
         hidden.append(len(losers[pruned:]))
     tallest = max(map(len, columns))
-    ax = _axes(ax, width=2.6 * steps + 1.6, height=0.8 * tallest + 1.2)
+    ax = _axes(ax, width=3.0 * steps + 1.8, height=0.95 * tallest + 1.2)
     looks = {"viva": (BLUE, "-", ""), "podada": (GREY, "--", " ✗"), "terminada": (GREEN, "-", " ■")}
     box = {"boxstyle": "round,pad=0.3", "facecolor": "white"}
-    ax.text(0, 0, root, ha="center", va="center", fontsize=11, bbox=box, parse_math=False)
+    font = {"ha": "center", "va": "center", "fontsize": 12, "parse_math": False}
+    ax.text(0, 0, root, bbox=box, **font)
     for i in (i for column in columns for i in column):
         node, parent = real[i], real[i].parent
         color, style, mark = looks[node.status]
@@ -260,12 +261,13 @@ def plot_beam_tree(
         text = f"{label(node.token_id)}{mark}\nΣ {node.total:.2f}   nota {node.score:.2f}"
         ink = "#555555" if node.status == "podada" else "black"
         edge = box | {"edgecolor": color, "linewidth": width / 1.5}
-        ax.text(node.step + 1, y[i], text, ha="center", va="center", color=ink, bbox=edge, parse_math=False)
+        ax.text(node.step + 1, y[i], text, color=ink, bbox=edge, **font)
     for step, count in enumerate(hidden):
         if count:
-            ax.text(step + 1, tallest / 2 + 0.1, f"y {count} podadas más", ha="center", va="center", color="#555555")
+            more = f"y {count} podada{'s' if count > 1 else ''} más"
+            ax.text(step + 1, tallest / 2 + 0.1, more, color="#555555", **font)
     ax.set(xlim=(-0.5, steps + 0.5), ylim=(tallest / 2 + 0.4, -tallest / 2 - 0.2), title=title, yticks=[])
-    ax.set_xticks(range(steps + 1), ["", *(f"Paso {step + 1}" for step in range(steps))])
+    ax.set_xticks(range(steps + 1), ["", *(f"Paso {step + 1}" for step in range(steps))], fontsize=12)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax

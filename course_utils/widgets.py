@@ -31,6 +31,11 @@ class Explorer:
     seed : int
         Semilla del muestreo: cada explorador lleva su propio azar.
 
+    Attributes
+    ----------
+    error : str
+        Lo que impide seguir, en español; vacío si todo va bien. Es lo que se ve en el explorador.
+
     Raises
     ------
     ValueError
@@ -122,10 +127,10 @@ class Explorer:
         try:
             action()
             self._show()
-            self.message.value = ""
+            self.error = self.message.value = ""
         except Exception as error:
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            self.message.value = f"<b>⚠ {html.escape(kind + str(error))}</b>"
+            self.error = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self.message.value = f"<b>⚠ {html.escape(self.error)}</b>"
             if not isinstance(error, ValueError):
                 raise
 

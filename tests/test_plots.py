@@ -87,7 +87,7 @@ def test_lines_carry_the_data_and_a_legend():
 def test_beam_tree_shows_kept_pruned_and_winner():
     ax = DRAWINGS[4](None)
     shown = texts(ax)
-    assert "El $" in shown and "y 1 podadas más" in shown and len(shown) == 7
+    assert "El $" in shown and "y 1 podada más" in shown and len(shown) == 7
     assert "t5\nΣ -0.50   nota -0.50" in shown
     assert any("t7 ✗" in t for t in shown) and not any("t8" in t for t in shown)
     assert [t for t in shown if "★" in t] == ["t9 ★\nΣ -1.50   nota -0.75"]

@@ -73,11 +73,11 @@ def test_sliders_transform_the_candidates(explorer):
 )
 def test_a_bad_value_is_said_in_the_widget_and_can_be_undone(explorer, control, value, good, message):
     getattr(explorer, control).value = value
-    assert message in explorer.message.value
+    assert message in explorer.message.value and message in explorer.error
     explorer.buttons[0].click()  # tampoco aquí se calla ni se rompe
     assert message in explorer.message.value
     getattr(explorer, control).value = good
-    assert explorer.message.value == ""
+    assert explorer.message.value == explorer.error == ""
     explorer.buttons[0].click()
     assert explorer.ids.size(1) > 1
 
