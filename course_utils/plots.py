@@ -5,7 +5,7 @@ Los colores son de la paleta de Okabe e Ito (2008), que se distingue con daltoni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -337,4 +337,119 @@ def plot_token_path(
     plot_distribution(probs, ax=ax.inset_axes([0.78, 0.14, 0.22, 0.7])).set_title("distribución", fontsize=13)
     for tail, head in [(0.1, 0.14), (0.235, 0.265), (0.635, 0.675)]:
         ax.annotate("", (head, 0.5), (tail, 0.5), arrowprops={"arrowstyle": "-|>", "color": "black", "lw": 2})
+    return ax
+
+
+def plot_beam_tree(
+    nodes: Sequence,
+    label: Callable[[int], str],
+    *,
+    root: str = "prompt",
+    pruned: int = 2,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """El árbol de una búsqueda en haz: una columna por paso y, en cada nodo, el token, la suma y la puntuación.
+
+    Las ramas que siguen van en azul con trazo continuo; las podadas, en gris con trazo discontinuo y «✗»; las
+    terminadas, en verde; y la ganadora, en naranja con «★».
+
+    Parameters
+    ----------
+    nodes : sequence of BeamNode
+        ``Generation.tree`` de una sola fila.
+    label : callable
+        De un id al texto de su token, por ejemplo ``partial(show_token, tokenizer)``.
+    root : str
+        Lo que se escribe en la raíz.
+    pruned : int
+        Cuántas ramas podadas se dibujan por paso (las mejores); las demás solo se cuentan.
+
+    Raises
+    ------
+    ValueError
+        Si no hay nodos o son de más de un *prompt*.
+
+    Notes
+    -----
+    Se enseña en la sesión 03.
+    """
+    real = {i: node for i, node in enumerate(nodes) if node.total > -1e8}  # sin las ramas que no existen
+    if not real or len({node.row for node in real.values()}) != 1:
+        rows = sorted({node.row for node in real.values()})
+        raise ValueError(f"Hace falta el árbol de un solo prompt (con 2 haces o más); he recibido las filas {rows}.")
+    ended = [i for i, node in real.items() if node.status == "terminada"]
+    winner, path = max(ended, key=lambda i: real[i].score, default=None), []
+    while winner not in (None, -1):
+        path.append(winner)
+        winner = real[winner].parent
+    steps = max(node.step for node in real.values()) + 1
+    columns, hidden = [], []
+    y = {-1: 0.0}
+    for step in range(steps):
+        column = [i for i, node in real.items() if node.step == step]
+        losers = sorted((i for i in column if real[i].status == "podada"), key=lambda i: -real[i].total)
+        column = [i for i in column if i not in losers[pruned:]]
+        column.sort(key=lambda i: (y[real[i].parent], -real[i].total))
+        y |= {i: k - (len(column) - 1) / 2 for k, i in enumerate(column)}
+        columns.append(column)
+        hidden.append(len(losers[pruned:]))
+    tallest = max(map(len, columns))
+    ax = _axes(ax, width=3.0 * steps + 1.8, height=0.95 * tallest + 1.2)
+    looks = {"viva": (BLUE, "-", ""), "podada": (GREY, "--", " ✗"), "terminada": (GREEN, "-", " ■")}
+    box = {"boxstyle": "round,pad=0.3", "facecolor": "white"}
+    font = {"ha": "center", "va": "center", "fontsize": 12, "parse_math": False}
+    ax.text(0, 0, root, bbox=box, **font)
+    for i in (i for column in columns for i in column):
+        node, parent = real[i], real[i].parent
+        color, style, mark = looks[node.status]
+        color, mark, width = (ORANGE, " ★" if i == path[0] else mark, 4) if i in path else (color, mark, 2)
+        start = (0.2 if parent == -1 else node.step + 0.34, y[parent])
+        ax.plot([start[0], node.step + 0.66], [start[1], y[i]], style, color=color, linewidth=width, zorder=0)
+        text = f"{label(node.token_id)}{mark}\nΣ {node.total:.2f}   nota {node.score:.2f}"
+        ink = "#555555" if node.status == "podada" else "black"
+        edge = box | {"edgecolor": color, "linewidth": width / 1.5}
+        ax.text(node.step + 1, y[i], text, color=ink, bbox=edge, **font)
+    for step, count in enumerate(hidden):
+        if count:
+            more = f"y {count} podada{'s' if count > 1 else ''} más"
+            ax.text(step + 1, tallest / 2 + 0.1, more, color="#555555", **font)
+    ax.set(xlim=(-0.5, steps + 0.5), ylim=(tallest / 2 + 0.4, -tallest / 2 - 0.2), title=title, yticks=[])
+    ax.set_xticks(range(steps + 1), ["", *(f"Paso {step + 1}" for step in range(steps))], fontsize=12)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def plot_strategies(table, x: str, y: str, *, title: str | None = None, ax: Axes | None = None) -> Axes:
+    """Dos medidas de varias estrategias, una frente a otra: un punto por fila, con su nombre en la leyenda.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        La de ``compare_strategies`` (o cualquiera con una fila por estrategia).
+    x, y : str
+        Las columnas de cada eje.
+
+    Raises
+    ------
+    ValueError
+        Si la tabla está vacía o no tiene esas columnas.
+
+    Notes
+    -----
+    Se enseña en la sesión 03.
+    """
+    if not len(table) or not {x, y} <= set(table.columns):
+        raise ValueError(
+            f"La tabla tiene {len(table)} filas y columnas {list(table.columns)}; he recibido {x!r}, {y!r}."
+        )
+    ax = _axes(ax, width=9, height=4.5)
+    looks = cycle(zip([BLUE, RED, GREEN, ORANGE, GREY, "#56B4E9", "#CC79A7", "black"], "osD^vPX*", strict=True))
+    for name, (color, marker) in zip(table.index, looks, strict=False):
+        ax.plot(table.loc[name, x], table.loc[name, y], marker, color=color, markersize=11, label=name, alpha=0.85)
+    ax.set(xlabel=x, ylabel=y, title=title)
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax

@@ -1,12 +1,15 @@
 """Los dibujos dicen lo que dicen los datos, respetan ``ax`` y no tocan la configuración global."""
 
 import matplotlib
+import pandas as pd
 import pytest
+import torch
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from course_utils import plots
+from course_utils import decoding, plots
+from course_utils.decoding import BeamNode
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +20,16 @@ def close():
     assert dict(matplotlib.rcParams) == before
 
 
+NODES = (
+    BeamNode(0, 0, -1, 5, -0.5, -0.5, "viva"),
+    BeamNode(0, 0, -1, 6, -1.0, -1.0, "viva"),
+    BeamNode(0, 0, -1, 7, -2.0, -2.0, "podada"),
+    BeamNode(0, 0, -1, 8, -3.0, -3.0, "podada"),
+    BeamNode(0, 1, 1, 9, -1.5, -0.75, "terminada"),
+    BeamNode(0, 1, 0, 5, -2.5, -1.25, "terminada"),
+    BeamNode(0, 1, 0, 6, -1e9, -5e8, "podada"),
+)
+TABLE = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=["voraz", "haz"])
 DRAWINGS = [
     lambda ax: plots.plot_distribution({"␣la": 0.5, "␣un": 0.2}, highlight="␣un", title="T", ax=ax),
     lambda ax: plots.plot_trace(
@@ -31,6 +44,8 @@ DRAWINGS = [
     ),
     lambda ax: plots.plot_attention([[1.0, 0.0], [0.25, 0.75]], ["$un", "␣a$"], title="T", ax=ax),
     lambda ax: plots.plot_token_path("␣a$", 7, [[1, -2, 0], [0, 0, 0]], {"$": 0.5, "b": 0.1}, title="T", ax=ax),
+    lambda ax: plots.plot_beam_tree(NODES, "t{}".format, root="El $", pruned=1, title="T", ax=ax),
+    lambda ax: plots.plot_strategies(TABLE, "a", "b", title="T", ax=ax),
 ]
 
 
@@ -76,9 +91,42 @@ def test_lines_carry_the_data_and_a_legend():
     assert len({line.get_linestyle() for line in ax.lines}) == 2  # se distinguen también sin color
 
 
+def test_beam_tree_shows_kept_pruned_and_winner():
+    ax = DRAWINGS[4](None)
+    shown = texts(ax)
+    assert "El $" in shown and "y 1 podada más" in shown and len(shown) == 7
+    assert "t5\nΣ -0.50   nota -0.50" in shown
+    assert any("t7 ✗" in t for t in shown) and not any("t8" in t for t in shown)
+    assert [t for t in shown if "★" in t] == ["t9 ★\nΣ -1.50   nota -0.75"]
+    assert [t for t in shown if "■" in t] == ["t5 ■\nΣ -2.50   nota -1.25"]
+    assert len(ax.lines) == 5 and sum(line.get_linestyle() == "--" for line in ax.lines) == 1
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["", "Paso 1", "Paso 2"]
+
+
+def test_beam_tree_of_a_real_search(model):
+    ids = torch.tensor([[1, 2, 3]])
+    for beams in (2, 3, 4):
+        found = decoding.beam_search(model, ids, num_beams=beams, max_new_tokens=4)
+        ax = plots.plot_beam_tree(found.tree, str)
+        ax.figure.canvas.draw()
+        winner = next(t for t in texts(ax) if "★" in t)
+        assert f"nota {found.scores[0].item():.2f}" in winner
+
+
+def test_strategies_have_a_point_each_and_a_legend():
+    ax = DRAWINGS[5](None)
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines] == [(1, 3), (2, 4)]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["voraz", "haz"]
+    assert len({line.get_marker() for line in ax.lines}) == 2
+
+
 @pytest.mark.parametrize(
     "draw",
     [
+        lambda: plots.plot_beam_tree([], str),
+        lambda: plots.plot_beam_tree([*NODES, BeamNode(1, 0, -1, 5, -0.5, -0.5, "viva")], str),
+        lambda: plots.plot_strategies(TABLE, "a", "c"),
+        lambda: plots.plot_strategies(TABLE[:0], "a", "b"),
         lambda: plots.plot_distribution({}),
         lambda: plots.plot_distribution({"a": 1.5}),
         lambda: plots.plot_trace([]),

@@ -10,10 +10,14 @@ import dis
 import inspect
 import types
 
-from . import session_01, session_02
+from . import session_01, session_02, session_03
 from .rules import Outcome, Rule
 
-EXERCISES: dict[str, tuple[Rule, ...]] = {**session_01.EXERCISES, **session_02.EXERCISES}
+EXERCISES: dict[str, tuple[Rule, ...]] = {
+    **session_01.EXERCISES,
+    **session_02.EXERCISES,
+    **session_03.EXERCISES,
+}
 
 
 def check(exercise: str, answer, *, strict: bool = False) -> None:
