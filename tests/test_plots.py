@@ -92,7 +92,7 @@ def test_lines_carry_the_data_and_a_legend():
 
 
 def test_beam_tree_shows_kept_pruned_and_winner():
-    ax = DRAWINGS[4](None)
+    ax = DRAWINGS[-2](None)
     shown = texts(ax)
     assert "El $" in shown and "y 1 podada más" in shown and len(shown) == 7
     assert "t5\nΣ -0.50   nota -0.50" in shown
@@ -114,7 +114,7 @@ def test_beam_tree_of_a_real_search(model):
 
 
 def test_strategies_have_a_point_each_and_a_legend():
-    ax = DRAWINGS[5](None)
+    ax = DRAWINGS[-1](None)
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines] == [(1, 3), (2, 4)]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["voraz", "haz"]
     assert len({line.get_marker() for line in ax.lines}) == 2
