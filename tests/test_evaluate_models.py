@@ -136,13 +136,23 @@ def test_masks_are_always_the_same_and_15_per_cent(evaluate):
     assert not np.array_equal(windows[0][1], evaluate.masked_windows(1000, 254, work=3)[0][1])
 
 
+def test_single_masks_are_three_per_window_and_always_the_same(evaluate):
+    windows = evaluate.single_windows(600, 254, work=1)
+    assert [s for s, _ in windows] == [0] * 3 + [254] * 3 + [508] * 3 and all(len(h) == 1 for _, h in windows)
+    assert len({s + h[0] for s, h in windows}) == 9 and max(h[0] for s, h in windows if s == 508) < 92
+    again = evaluate.single_windows(600, 254, work=1)
+    assert [h[0] for _, h in windows] == [h[0] for _, h in again]
+
+
 @pytest.mark.parametrize("n", [7, 20, 93])
-def test_encoder_ranks_equal_one_window_at_a_time(evaluate, tiny_encoder, mini, n):
+@pytest.mark.parametrize("windows_of", [lambda e: e.masked_windows, lambda e: e.single_windows], ids=["15 %", "una"])
+def test_encoder_ranks_equal_one_window_at_a_time(evaluate, tiny_encoder, mini, n, windows_of):
     _, tokenizer = mini
     ids = np.random.default_rng(n).integers(5, 4096, n).astype(np.uint16)
-    positions, ranks = evaluate.encoder_ranks(tiny_encoder, tokenizer, ids, work=0, batch_size=3)
+    windows = windows_of(evaluate)(n, 20, 0)
+    positions, ranks = evaluate.encoder_ranks(tiny_encoder, tokenizer, ids, windows, batch_size=3)
     expected = {}
-    for start, hidden in evaluate.masked_windows(n, 20, 0):
+    for start, hidden in windows:
         tokens = ids[start : start + 20].astype(np.int64)
         seen = tokens.copy()
         seen[hidden] = tokenizer.mask_token_id
