@@ -5,8 +5,9 @@
 
 Bits por carácter del decoder (cada token una vez, tras un EOS inicial; todos los caracteres se pagan y el EOS
 final no se cuenta); aciertos del encoder con tokens tapados, siempre los mismos, en toda la validación, y los del
-decoder en las mismas posiciones (con el 15 % tapado y con un solo token tapado); repetición y copia en 100 muestras. Anclas: PPMd de orden 8 y xz, a los que se da
-a leer antes el texto de entrenamiento, xz a secas y un unigrama. Las fichas de los modelos citan estas cifras.
+decoder en las mismas posiciones (con el 15 % tapado y con un solo token tapado); repetición y copia en 100 muestras.
+Anclas: PPMd de orden 8 y xz, a los que se da a leer antes el texto de entrenamiento, xz a secas y un unigrama. Las
+fichas de los modelos citan estas cifras.
 """
 
 from __future__ import annotations
