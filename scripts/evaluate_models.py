@@ -16,8 +16,10 @@ import argparse
 import json
 import lzma
 import math
+import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -37,14 +39,20 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 
 
 # ---------------------------------------------------------------- anclas
+def _in_parallel(function, items: list, name: str) -> list:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # los compresores sueltan el candado de Python
+        return list(tqdm(pool.map(function, items), total=len(items), desc=name, disable=None))
+
+
 def ppmd_bits(train: str, texts: list[str], *, order: int = 8, memory: int = 1 << 30) -> float:
     """Bits por carácter de PPMd después de leer `train`; cada texto empieza sin haber visto los otros."""
-    total = 0
-    for text in tqdm(texts, desc="PPMd", disable=None):
+
+    def compressed(text: str) -> int:
         encoder = pyppmd.Ppmd7Encoder(order, memory)
         encoder.encode(train.encode("utf-8"))
-        total += len(encoder.encode(text.encode("utf-8"))) + len(encoder.flush())
-    return 8 * total / sum(map(len, texts))
+        return len(encoder.encode(text.encode("utf-8"))) + len(encoder.flush())
+
+    return 8 * sum(_in_parallel(compressed, texts, "PPMd")) / sum(map(len, texts))
 
 
 def xz_bits(train: str, texts: list[str]) -> float:
@@ -55,8 +63,8 @@ def xz_bits(train: str, texts: list[str]) -> float:
     def compressed(text: str) -> int:
         return len(lzma.compress(text.encode("utf-8"), format=lzma.FORMAT_RAW, filters=filters))
 
-    base = compressed(train) if train else 0
-    return 8 * sum(compressed(train + text) - base for text in texts) / sum(map(len, texts))
+    base, *sizes = _in_parallel(compressed, [train, *(train + text for text in texts)], "xz")
+    return 8 * sum(size - base * bool(train) for size in sizes) / sum(map(len, texts))
 
 
 def unigram_bits(train: np.ndarray, ids: np.ndarray, n_chars: int, vocab_size: int) -> float:
