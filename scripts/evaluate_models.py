@@ -18,7 +18,6 @@ import lzma
 import math
 import os
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -207,8 +206,13 @@ def longest_shared(train: str, samples: list[str]) -> list[int]:
 
         source_hash = extend(source_hash, source)
         row_hashes = [extend(h, r) for h, r in zip(row_hashes, rows, strict=True)]
+        wanted = np.unique(np.concatenate([row_hashes[i] for i in alive]))
+        if not len(wanted):
+            break
+        place = np.searchsorted(wanted, source_hash).clip(max=len(wanted) - 1)
+        found = np.unique(wanted[place[wanted[place] == source_hash]])
         for i in sorted(alive):
-            if np.isin(row_hashes[i], source_hash).any():
+            if np.isin(row_hashes[i], found).any():
                 longest[i] = n
             else:
                 alive.remove(i)
@@ -282,7 +286,6 @@ def samples_markdown(profile: Profile | None = None) -> dict[str, str]:
 # ---------------------------------------------------------------- informe
 def report(corpus: Path, profile: Profile | None = None) -> dict:
     """Todas las cifras, en un diccionario que se puede guardar como JSON."""
-    clock = time.time()
     decoder, tokenizer = load_model("decoder", profile)
     encoder, encoder_tokenizer = load_model("encoder", profile)
     training, texts = "".join(read_works(corpus, "entrenamiento")), read_works(corpus, "validacion")
@@ -330,7 +333,6 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
             "n_grama_compartido_mas_largo": {name: max(values) for name, values in copies.items()},
             "n_grama_compartido_mediana": {name: float(np.median(values)) for name, values in copies.items()},
         },
-        "segundos": round(time.time() - clock),
     }
 
 
