@@ -31,6 +31,7 @@ from tqdm.auto import tqdm
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
 from course_utils.models import Profile, checkpoint, load_model, sha256
 from course_utils.scoring import token_logprobs
+from course_utils.strategies import distinct_n
 
 MASK_RATE, MASK_SEED = 0.15, 0
 SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 100, 100, 8
@@ -184,12 +185,6 @@ def starts(tokenizer, texts: list[str], n: int, prompt: int, continuation: int) 
     return [c[:prompt] for c in chosen], [c[prompt : prompt + continuation] for c in chosen]
 
 
-def repetition_rate(ids: list[int], n: int = 4) -> float:
-    """Fracción de n-gramas de tokens que ya habían salido antes en la misma muestra."""
-    grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
 def longest_shared(train: str, samples: list[str]) -> list[int]:
     """De cada muestra, cuántas palabras seguidas tiene su trozo más largo que está igual en `train`."""
     numbers: dict[str, int] = {}
@@ -327,8 +322,8 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
             "numero": SAMPLES,
             "tokens": SAMPLE_TOKENS,
             "repeticion": {
-                "modelo": float(np.mean([repetition_rate(ids) for ids in written])),
-                "novelas": float(np.mean([repetition_rate(ids) for ids in real])),
+                "modelo": float(np.mean([1 - distinct_n(ids, 4) for ids in written])),
+                "novelas": float(np.mean([1 - distinct_n(ids, 4) for ids in real])),
             },
             "n_grama_compartido_mas_largo": {name: max(values) for name, values in copies.items()},
             "n_grama_compartido_mediana": {name: float(np.median(values)) for name, values in copies.items()},

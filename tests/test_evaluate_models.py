@@ -184,12 +184,6 @@ def test_accuracy_by_hand(evaluate):
 
 
 # ---------------------------------------------------------------- muestras
-def test_repetition_by_hand(evaluate):
-    assert evaluate.repetition_rate(list(range(20))) == 0
-    assert evaluate.repetition_rate([1, 2, 3, 4, 1, 2, 3, 4]) == pytest.approx(1 / 5)
-    assert evaluate.repetition_rate([7] * 13) == pytest.approx(9 / 10)
-
-
 words = st.lists(st.sampled_from("ab"), max_size=12).map(" ".join)
 
 
