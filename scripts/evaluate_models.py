@@ -159,10 +159,11 @@ def decoder_ranks(model, tokenizer, ids: np.ndarray) -> np.ndarray:
     done = 0
     for start in tqdm(range(0, len(ids), context // 2), desc="decoder", leave=False, disable=None):
         end = min(start + context, len(ids))
+        if end == done:  # la ventana anterior ya llegó al final
+            break
         logits = model(input_ids=whole[None, start:end]).logits[0]  # la posición t predice ids[start + t]
-        if end > done:
-            ranks[done:end] = _ranks(logits[done - start :], whole[done + 1 : end + 1]).numpy()
-            done = end
+        ranks[done:end] = _ranks(logits[done - start :], whole[done + 1 : end + 1]).numpy()
+        done = end
     return ranks
 
 

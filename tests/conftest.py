@@ -44,3 +44,19 @@ def mini():
     from course_utils.models import load_model
 
     return load_model("decoder", "mini")
+
+
+@pytest.fixture
+def assert_hint(capsys):
+    """Que la comprobación de un ejercicio conteste a un error con lo recibido, una pista y cierto texto."""
+    from course_utils.checks import check
+
+    def assert_it(exercise, answer, fragment):
+        check(exercise, answer)
+        out = capsys.readouterr().out
+        assert "❌" in out and "He recibido: " in out and "Pista: " in out
+        assert fragment in out
+        with pytest.raises(AssertionError, match="Pista"):
+            check(exercise, answer, strict=True)
+
+    return assert_it
