@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import lzma
-import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +29,7 @@ from tqdm.auto import tqdm
 
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
 from course_utils.models import Profile, checkpoint, load_model, sha256
-from course_utils.scoring import token_logprobs
+from course_utils.scoring import perplexity
 from course_utils.strategies import distinct_n
 
 MASK_RATE, MASK_SEED = 0.15, 0
@@ -71,33 +70,6 @@ def unigram_bits(train: np.ndarray, ids: np.ndarray, n_chars: int, vocab_size: i
     """Bits por carácter de un unigrama de tokens con una cuenta de más por tipo."""
     counts = np.bincount(train, minlength=vocab_size) + 1.0
     return float(-np.log2(counts / counts.sum())[ids].sum() / n_chars)
-
-
-# ---------------------------------------------------------------- bits por carácter
-@torch.no_grad()
-def bits_per_char(model, tokenizer, texts: list[str], *, stride: int | None = None, batch_size: int = 16) -> float:
-    """Bits por carácter con ventana deslizante: cada token se puntúa una vez, tras un EOS inicial."""
-    context = model.config.n_positions
-    stride = stride or context // 2
-    if not 1 <= stride < context:
-        raise ValueError(f"El avance debe estar entre 1 y {context - 1} (el contexto menos uno) y es {stride}.")
-    total = 0.0
-    for text in texts:
-        ids = torch.tensor(encode_works(tokenizer, [text])[:-1].astype(np.int64))  # sin el EOS final
-        starts = list(range(0, max(len(ids) - context, 0) + stride, stride)) if len(ids) > context else [0]
-        spans, scored = [], 1
-        for begin in starts:
-            end = min(begin + context, len(ids))
-            if end > scored:
-                spans.append((begin, end, scored - begin - 1))
-                scored = end
-        full = [s for s in spans if s[1] - s[0] == context]
-        groups = [full[i : i + batch_size] for i in range(0, len(full), batch_size)]
-        groups += [[s] for s in spans if s[1] - s[0] != context]
-        for group in tqdm(groups, desc="evaluar", leave=False, disable=None):
-            scores = token_logprobs(model, torch.stack([ids[b:e] for b, e, _ in group]))
-            total -= sum(row[first:].double().sum().item() for row, (_, _, first) in zip(scores, group, strict=True))
-    return total / math.log(2) / sum(len(text) for text in texts)
 
 
 # ---------------------------------------------------------------- aciertos
@@ -309,7 +281,7 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
         "sha256": {role: sha256(file) for role, file in weights.items()},
         "validacion": {"caracteres": n_chars, "tokens": int(sum(map(len, works))), "obras": len(texts)},
         "bits_por_caracter": {
-            "decoder": bits_per_char(decoder, tokenizer, texts),
+            "decoder": perplexity(decoder, tokenizer, texts, batch_size=4, progress=True).bits_per_char,
             "ppmd_orden_8": ppmd_bits(training, texts),
             "xz_tras_leer_el_corpus": xz_bits(training, texts),
             "xz": xz_bits("", texts),

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel
 
+from course_utils import scoring
+
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 
@@ -93,9 +95,9 @@ def brute_force_bits(model, tokenizer, text):
 
 def test_bits_per_char_of_a_short_text_is_exact(evaluate, mini):
     text = "Llegó a la venta cuando anochecía, y pidió de cenar; el ventero le dijo que no había más que truchuelas."
-    assert evaluate.bits_per_char(*mini, [text]) == pytest.approx(brute_force_bits(*mini, text), rel=1e-4)
-    twice = evaluate.bits_per_char(*mini, [text, text])
-    assert twice == pytest.approx(evaluate.bits_per_char(*mini, [text]), rel=1e-6)
+    assert evaluate.perplexity(*mini, [text]).bits_per_char == pytest.approx(brute_force_bits(*mini, text), rel=1e-4)
+    twice = evaluate.perplexity(*mini, [text, text]).bits_per_char
+    assert twice == pytest.approx(evaluate.perplexity(*mini, [text]).bits_per_char, rel=1e-6)
 
 
 def test_bits_per_char_of_a_long_text_uses_at_least_half_a_context(evaluate, tiny_decoder, mini):
@@ -108,9 +110,8 @@ def test_bits_per_char_of_a_long_text_uses_at_least_half_a_context(evaluate, tin
             start = 0 if t < 20 else 10 * ((t - 20) // 10 + 1)
             total -= tiny_decoder(ids[None, start:t]).logits[0, -1].log_softmax(-1)[ids[t]].item()
     assert len(ids) > 4 * 20
-    assert evaluate.bits_per_char(tiny_decoder, tokenizer, [text], batch_size=3) == pytest.approx(
-        total / math.log(2) / len(text), rel=1e-4
-    )
+    result = evaluate.perplexity(tiny_decoder, tokenizer, [text], batch_size=3)
+    assert result.bits_per_char == pytest.approx(total / math.log(2) / len(text), rel=1e-4)
 
 
 def test_every_token_is_scored_once(evaluate, monkeypatch, mini):
@@ -119,10 +120,10 @@ def test_every_token_is_scored_once(evaluate, monkeypatch, mini):
     def bit(model, batch):
         return torch.full((batch.size(0), batch.size(1) - 1), -math.log(2))
 
-    monkeypatch.setattr(evaluate, "token_logprobs", bit)
+    monkeypatch.setattr(scoring, "token_logprobs", bit)
     for text in ["corto", "El caballo blanco. " * 200, "a" * 1024]:
         n = len(tokenizer(text).input_ids)
-        assert evaluate.bits_per_char(model, tokenizer, [text]) == pytest.approx(n / len(text))
+        assert evaluate.perplexity(model, tokenizer, [text]).bits_per_char == pytest.approx(n / len(text))
 
 
 # ---------------------------------------------------------------- aciertos
