@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -213,8 +214,8 @@ def build_trainer(
     Returns
     -------
     transformers.Trainer
-        ``state.log_history`` lleva, por época, ``loss`` y ``eval_nll``: la media por token (nats) de toda la validación,
-        que no depende de cómo se hagan los lotes. Es la que decide la mejor época.
+        ``state.log_history`` lleva, por época, ``loss`` y ``eval_nll``: la media por token (nats) de toda la
+        validación, que no depende de cómo se hagan los lotes. Es la que decide la mejor época.
 
     Raises
     ------
@@ -299,7 +300,8 @@ def add_lora(model, rank: int, *, seed: int = 0):
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules=list(_LORA_MODULES), fan_in_fan_out=True, task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng():  # los valores iniciales dependen de la semilla y no tocan el azar de fuera
+    with torch.random.fork_rng(), warnings.catch_warnings():  # la semilla no toca el azar de fuera
+        warnings.simplefilter("ignore", FutureWarning)  # de peft a transformers: no es cosa de quien entrena
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 

@@ -1,4 +1,4 @@
-"""Los datos de la sesión 04: chistes, partidos siempre igual y sin textos casi repetidos, y prosa para medir el olvido."""
+"""Los datos de la sesión 04: chistes sin casi repetidos y partidos siempre igual, y prosa para medir el olvido."""
 
 from __future__ import annotations
 

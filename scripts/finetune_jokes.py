@@ -5,12 +5,13 @@
     python scripts/finetune_jokes.py --output chistes-lora --lora 8    # solo adaptadores LoRA
     accelerate launch --multi_gpu --num_processes 2 scripts/finetune_jokes.py --output chistes   # dos GPU, o --cpu
 
-En la carpeta de `--output` quedan `modelo/` (el de la mejor época, entero, con su tokenizador: se carga con
-`AutoModelForCausalLM.from_pretrained`), `adaptador/` si es LoRA, `resultado.json` con las cifras y los puntos de control.
+En la carpeta de `--output` quedan los puntos de control, `modelo/` (el de la mejor época, entero y con su tokenizador:
+se carga con `AutoModelForCausalLM.from_pretrained`), `adaptador/` si es LoRA y `resultado.json` con las cifras.
 
 Ctrl+C guarda lo hecho y para; un corte más brusco deja el último punto de control, uno por época. Con `--resume`
-continúa igual que si no se hubiera cortado. Un punto de control a medio escribir se descarta. Los puntos de control llevan
-el estado del optimizador en el formato de PyTorch: son de esta máquina; lo que se comparte es `modelo/`, en safetensors.
+continúa igual que si no se hubiera cortado. Un punto de control a medio escribir se descarta. Los puntos de control
+llevan el estado del optimizador en el formato de PyTorch y no salen de esta máquina; lo que se comparte es `modelo/`,
+en safetensors.
 """
 
 from __future__ import annotations

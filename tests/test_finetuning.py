@@ -1,5 +1,6 @@
 """El ajuste fino frente a cuentas hechas a mano, a Hugging Face y a la fuerza bruta."""
 
+import itertools
 import math
 import shutil
 
@@ -40,7 +41,8 @@ def small_model(seed=0):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = GPT2Config(vocab_size=4096, n_positions=64, n_embd=16, n_layer=2, n_head=2, initializer_range=0.1,
-                            resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0, eos_token_id=0, pad_token_id=1)  # fmt: skip
+                            resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
+                            bos_token_id=0, eos_token_id=0, pad_token_id=1)  # fmt: skip
         return GPT2LMHeadModel(config)
 
 
@@ -120,7 +122,7 @@ def test_packing_keeps_every_text_and_its_loss(texts, width):
     pieces = []
     for ids, positions in zip(packed["input_ids"], packed["position_ids"], strict=True):
         starts = [i for i, p in enumerate(positions) if p == 0] + [len(ids)]
-        pieces += [ids[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+        pieces += [ids[a:b] for a, b in itertools.pairwise(starts)]
     assert sorted(pieces) == sorted(texts)
     separate = sum(total_nll(model, [row]) for row in alone)  # cada texto solo, sin relleno: la verdad
     torch.testing.assert_close(total_nll(model, list(packed)), separate, atol=1e-3, rtol=1e-5)

@@ -23,8 +23,9 @@ EVERYTHING = TEXTS + [row["text"] for row in LITERARY]
 INSULTS = """gilipoll* cabron* pendej* idiota* imbecil* estupid* subnormal* retrasad* maric* tarad* puta* puto* mierd*
 joder* jodid* coño* cojon* negrat* sudaca* gringo* maricon* zorra* bollera* gordinflon* culo* teta* pene penes
 polla* chingar* boludo* pelotudo* huevon* mongol*"""
-TOPICS = """borrach* cerveza* whisky* tequila* droga* porro* cocaina heroina marihuana sexo sexual* desnud* follar* gitan*
-moro moros judi* nazi* hitler lesbian* travesti* matar asesin* suicid* ahorc* violar violacion pistol* terroris* obispo*
+TOPICS = """borrach* cerveza* whisky* tequila* droga* porro* cocaina heroina marihuana sexo sexual* desnud* gitan*
+follar* moro moros judi* nazi* hitler lesbian* travesti* matar asesin* suicid* ahorc* violar violacion pistol* terroris*
+obispo*
 iglesia* virgen dios infierno jaimito lepe socialista* comunista* fascista* ministro* suegra* enano* gorda gordo
 calvo calva"""
 
@@ -99,12 +100,22 @@ def test_typography():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('Dijo "hola" y se fue.', "comillas rectas"), ("Y entonces...", "tres puntos"), ("- ¿Qué? - Nada.", "guion por raya"),
-        ("Hola  a todos.", "espacios"), ("— Hola.", "raya suelta"), ("Hola , dijo.", "espacio ante el signo"),
-        ("¿ Qué?", "espacio tras el signo"), ("Qué dices?", "¿?"), ("¡¡Hola!!", "signos repetidos"), ("hola.", "principio"),
-        ("Se fue", "final"), ("Cafe\u0301 solo.", "NFC"), ("Me gusta 😀.", "símbolos"), ("Uno,dos.", "sin espacio tras la coma"),
+        ('Dijo "hola" y se fue.', "comillas rectas"),
+        ("Y entonces...", "tres puntos"),
+        ("- ¿Qué? - Nada.", "guion por raya"),
+        ("Hola  a todos.", "espacios"),
+        ("— Hola.", "raya suelta"),
+        ("Hola , dijo.", "espacio ante el signo"),
+        ("¿ Qué?", "espacio tras el signo"),
+        ("Qué dices?", "¿?"),
+        ("¡¡Hola!!", "signos repetidos"),
+        ("hola.", "principio"),
+        ("Se fue", "final"),
+        ("Cafe\u0301 solo.", "NFC"),
+        ("Me gusta 😀.", "símbolos"),
+        ("Uno,dos.", "sin espacio tras la coma"),
     ],
-)  # fmt: skip
+)
 def test_the_typography_test_can_fail(text, problem):
     assert problem in problems(text)
 
@@ -178,11 +189,11 @@ def test_completo_reads_the_hub_into_the_same_columns(monkeypatch):
     import datasets
 
     calls = []
-    hub = datasets.Dataset.from_list(
-        [{"otra": 1, "funny": 3, "category": "otros", "id": i, "keywords": "a", "text": row["text"]} for i, row in enumerate(ROWS[:50])]
-        + [{"otra": 1, "funny": 0, "category": "otros", "id": 50, "keywords": "a", "text": ROWS[0]["text"]}]
-        + [{"otra": 1, "funny": 0, "category": "otros", "id": 51, "keywords": "a", "text": None}]
-    )  # fmt: skip
+    rows = [
+        {"otra": 1, "funny": 3, "category": "otros", "id": i, "keywords": "a", "text": text}
+        for i, text in enumerate([*TEXTS[:50], TEXTS[0], None])
+    ]
+    hub = datasets.Dataset.from_list(rows)
     monkeypatch.setattr(datasets, "load_dataset", lambda name, **k: calls.append((name, k)) or hub)
     data = jokes.load_jokes("completo")
     assert calls == [("mrm8488/CHISTES_spanish_jokes", {"split": "train"})]
