@@ -453,3 +453,109 @@ def plot_strategies(table, x: str, y: str, *, title: str | None = None, ax: Axes
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+# ---------------------------------------------------------------- sesión 04: longitudes, relleno y curvas
+def plot_histogram(
+    values: Sequence[float], *, xlabel: str, bins: int = 20, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Histograma de unas cantidades, con su mediana marcada. Se enseña en la sesión 04.
+
+    Raises
+    ------
+    ValueError
+        Si no hay ninguna cantidad.
+    """
+    if not len(values):
+        raise ValueError("Hace falta al menos un valor para el histograma; he recibido 0.")
+    ax = _axes(ax)
+    middle = float(np.median(values))
+    ax.hist(values, bins=bins, color=BLUE, edgecolor="white")
+    ax.axvline(middle, color=RED, linestyle="--", linewidth=2)
+    ax.annotate(
+        f" mediana: {middle:g}", (middle, ax.get_ylim()[1]), color=RED, va="top", fontsize=12, annotation_clip=False
+    )
+    ax.set(xlabel=xlabel, ylabel="Textos", title=title)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_padding(
+    rows: Sequence[Sequence[int]],
+    width: int,
+    *,
+    xmax: int | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Un lote visto desde arriba: cada fila, sus textos (azul) y el relleno que se paga sin aprender (gris rayado).
+
+    Parameters
+    ----------
+    rows : sequence of sequence of int
+        Por fila, los tokens de cada texto que lleva (uno solo si no se juntan).
+    width : int
+        Tokens de cada fila con su relleno.
+    xmax : int, optional
+        Donde acaba el eje, para comparar lotes.
+
+    Raises
+    ------
+    ValueError
+        Si no hay filas o alguna no cabe en ``width``.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    if not rows or max(map(sum, rows)) > width:
+        raise ValueError(f"Las filas deben caber en {width} tokens y miden {[sum(row) for row in rows]}.")
+    ax = _axes(ax, height=0.3 * len(rows) + 1)
+    for y, row in enumerate(rows):
+        starts = np.cumsum([0, *row])
+        ax.barh([y] * len(row), row, left=starts[:-1], color=BLUE, edgecolor="white", height=0.85)
+        ax.barh(y, width - starts[-1], left=starts[-1], color="#DDDDDD", edgecolor=GREY, hatch="///", height=0.85)
+    ax.set(xlim=(0, xmax or width), xlabel="Tokens", ylabel="Fila del lote", title=title, yticks=[])
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_learning_curves(
+    train: Sequence[float], validation: Sequence[float], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Pérdida por época (nats por token) en entrenamiento y validación, con la mejor época y el sobreajuste marcados.
+
+    Parameters
+    ----------
+    train, validation : sequence of float
+        Un valor por época. ``validation`` puede llevar uno más, al principio: el de antes de entrenar (época 0).
+
+    Raises
+    ------
+    ValueError
+        Si las longitudes no concuerdan.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    first = 1 - (len(validation) - len(train))
+    if first not in (0, 1) or not len(train):
+        raise ValueError(f"Con {len(train)} épocas hacen falta {len(train)} o {len(train) + 1} valores de validación.")
+    ax = _axes(ax)
+    epochs = list(range(first, len(train) + 1))
+    best = epochs[int(np.argmin(validation))]
+    ax.plot(range(1, len(train) + 1), train, "s--", color=ORANGE, linewidth=2, label="entrenamiento")
+    ax.plot(epochs, validation, "o-", color=BLUE, linewidth=2, label="validación")
+    ax.plot(best, min(validation), "*", color=RED, markersize=20, label=f"la mejor: época {best}", zorder=3)
+    if best < len(train):
+        ax.axvspan(best, len(train), color=RED, alpha=0.08)
+        ax.text((best + len(train)) / 2, 0.98, "sobreajuste", transform=ax.get_xaxis_transform(), ha="center", va="top")
+    ax.set(xlabel="Época", ylabel="Pérdida (nats por token)", title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return ax

@@ -16,7 +16,6 @@ import argparse
 import json
 import lzma
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,13 +27,13 @@ from pretrain import encode_works, read_works
 from tqdm.auto import tqdm
 
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
+from course_utils.finetuning import longest_shared
 from course_utils.models import Profile, checkpoint, load_model, sha256
 from course_utils.scoring import perplexity
 from course_utils.strategies import distinct_n
 
 MASK_RATE, MASK_SEED = 0.15, 0
 SAMPLES, SAMPLE_TOKENS, PROMPT_TOKENS = 100, 100, 8
-_WORD = re.compile(r"\w+", re.UNICODE)
 
 
 # ---------------------------------------------------------------- anclas
@@ -158,35 +157,6 @@ def starts(tokenizer, texts: list[str], n: int, prompt: int, continuation: int) 
     return [c[:prompt] for c in chosen], [c[prompt : prompt + continuation] for c in chosen]
 
 
-def longest_shared(train: str, samples: list[str]) -> list[int]:
-    """De cada muestra, cuántas palabras seguidas tiene su trozo más largo que está igual en `train`."""
-    numbers: dict[str, int] = {}
-    source = np.array([numbers.setdefault(w, len(numbers) + 1) for w in _WORD.findall(train.lower())], dtype=np.uint64)
-    rows = [np.array([numbers.get(w, 0) for w in _WORD.findall(s.lower())], dtype=np.uint64) for s in samples]
-    base, longest, n = np.uint64(0x9E3779B97F4A7C15), [0] * len(samples), 0
-    source_hash, row_hashes = np.zeros_like(source), [np.zeros_like(row) for row in rows]
-    alive = set(range(len(rows)))
-    while alive:
-        n += 1
-
-        def extend(hashes, values, n=n):  # hash de cada n-grama a partir del de n − 1: módulo 2⁶⁴
-            return hashes[: max(len(values) - n + 1, 0)] * base + values[n - 1 :]
-
-        source_hash = extend(source_hash, source)
-        row_hashes = [extend(h, r) for h, r in zip(row_hashes, rows, strict=True)]
-        wanted = np.unique(np.concatenate([row_hashes[i] for i in alive]))
-        if not len(wanted):
-            break
-        place = np.searchsorted(wanted, source_hash).clip(max=len(wanted) - 1)
-        found = np.unique(wanted[place[wanted[place] == source_hash]])
-        for i in sorted(alive):
-            if np.isin(row_hashes[i], found).any():
-                longest[i] = n
-            else:
-                alive.remove(i)
-    return longest
-
-
 def sample_continuations(model, tokenizer, prompts: list[list[int]], batch_size: int = 20) -> list[list[int]]:
     """Una continuación por *prompt*: temperatura 0,8 y top-k 40, con la semilla del lote."""
     out = []
@@ -272,7 +242,7 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
     prompts, real = starts(tokenizer, texts, SAMPLES, PROMPT_TOKENS, SAMPLE_TOKENS)
     written = sample_continuations(decoder, tokenizer, prompts)
     copies = {
-        name: longest_shared(training, [tokenizer.decode(p + c) for p, c in zip(prompts, rows, strict=True)])
+        name: longest_shared([training], [tokenizer.decode(p + c) for p, c in zip(prompts, rows, strict=True)])
         for name, rows in {"modelo": written, "novelas": real}.items()
     }
     train_ids = encode_works(tokenizer, [training])

@@ -28,6 +28,7 @@ COLAB = {
     "transformers": "5.15.0",
     "datasets": "4.0.0",
     "accelerate": "1.14.0",
+    "peft": "0.20.0",
     "numpy": "2.1.3",
     "pandas": "2.2.3",
     "matplotlib": "3.10.0",

@@ -10,13 +10,14 @@ import dis
 import inspect
 import types
 
-from . import session_01, session_02, session_03
+from . import session_01, session_02, session_03, session_04
 from .rules import Outcome, Rule
 
 EXERCISES: dict[str, tuple[Rule, ...]] = {
     **session_01.EXERCISES,
     **session_02.EXERCISES,
     **session_03.EXERCISES,
+    **session_04.EXERCISES,
 }
 
 

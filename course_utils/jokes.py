@@ -1,0 +1,146 @@
+"""Los datos de la sesión 04: chistes sin casi repetidos y partidos siempre igual, y prosa para medir el olvido."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .models import Profile, get_profile
+
+COLUMNS = ("id", "text", "keywords", "funny", "category")
+NEAR = 0.4  # parecido a partir del cual dos textos se tienen por el mismo
+_DATA = Path(__file__).parent / "data"
+_SHARES = {"test": 0.15, "validation": 0.15}  # el resto, para entrenar
+_SEED = 2026
+
+
+def load_jokes(profile: str | Profile | None = None):
+    """Los chistes en tres particiones, siempre las mismas y sin casi repetidos en ninguna parte.
+
+    Parameters
+    ----------
+    profile : str or Profile, optional
+        «mini»: los que vienen con el curso; «completo»: ``mrm8488/CHISTES_spanish_jokes``, del Hub.
+
+    Returns
+    -------
+    datasets.DatasetDict
+        ``train``, ``validation`` y ``test`` (70, 15 y 15 %), con ``id``, ``text``, ``keywords``, ``funny`` (puede ser
+        ``None``) y ``category``. De cada grupo de textos casi iguales queda solo el primero.
+
+    Raises
+    ------
+    ValueError
+        Si el fichero está dañado o el Hub no contesta (dice cómo seguir sin red).
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    from datasets import Dataset, DatasetDict, Features, Value
+
+    source = get_profile(profile).sources.get("jokes", str(_DATA / "chistes.jsonl"))
+    rows = _read_jsonl(Path(source)) if source.endswith(".jsonl") else _from_hub(source)
+    rows = [row for row in rows if (row["text"] or "").strip()]
+    repeated = {j for _, j, _ in near_duplicates([row["text"] for row in rows])}
+    kept = [row for i, row in enumerate(rows) if i not in repeated]
+    order = np.random.default_rng(_SEED).permutation(len(kept))
+    types = {"id": "int64", "funny": "int64"}
+    features = Features({name: Value(types.get(name, "string")) for name in COLUMNS})
+    parts, start = {}, 0
+    for name, share in [*_SHARES.items(), ("train", 1.0)]:
+        chosen = [kept[i] for i in order[start : start + round(share * len(kept))]]
+        parts[name] = Dataset.from_dict({c: [row[c] for row in chosen] for c in COLUMNS}, features=features)
+        start += len(chosen)
+    return DatasetDict({name: parts[name] for name in ("train", "validation", "test")})
+
+
+def load_literary() -> list[str]:
+    """Prosa a la manera del siglo XIX, escrita para el curso: sirve para medir lo que el ajuste fino hace olvidar.
+
+    Raises
+    ------
+    ValueError
+        Si el fichero está dañado.
+
+    Notes
+    -----
+    Se enseña en las sesiones 04 y 05.
+    """
+    return [row["text"] for row in _read_jsonl(_DATA / "literarios.jsonl")]
+
+
+def near_duplicates(texts: Sequence[str], threshold: float = NEAR) -> list[tuple[int, int, float]]:
+    """Parejas de textos iguales o casi: comparten al menos ``threshold`` de sus trozos de cinco letras (Jaccard).
+
+    No cuentan mayúsculas, tildes, espacios ni puntuación.
+
+    Returns
+    -------
+    list of (int, int, float)
+        ``(i, j, parecido)`` con ``i < j`` y el parecido entre ``threshold`` y 1.
+
+    Raises
+    ------
+    ValueError
+        Si ``threshold`` no está en (0, 1].
+
+    Notes
+    -----
+    Lee et al. (2022), arXiv:2107.06499, muestran por qué conviene quitar repetidos. Se enseña en la sesión 04.
+    """
+    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise ValueError(f"threshold es un parecido entre 0 y 1 (sin el 0) y he recibido {threshold!r}.")
+    pieces = [_pieces(text) for text in texts]
+    seen: dict[str, list[int]] = defaultdict(list)  # trozo → textos anteriores que lo tienen
+    pairs = []
+    for j, mine in enumerate(pieces):
+        shared = Counter(i for piece in mine for i in seen[piece])
+        for i, common in sorted(shared.items()):
+            likeness = common / (len(mine) + len(pieces[i]) - common)
+            if likeness >= threshold:
+                pairs.append((i, j, likeness))
+        for piece in mine:
+            seen[piece].append(j)
+    return pairs
+
+
+def _pieces(text: str) -> set[str]:
+    plain = unicodedata.normalize("NFD", text.casefold())
+    letters = re.sub(r"[\W_]", "", "".join(c for c in plain if not unicodedata.combining(c)))
+    return {letters[i : i + 5] for i in range(max(len(letters) - 4, 1))}
+
+
+def _read_jsonl(file: Path) -> list[dict]:
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if not rows or not all(isinstance(row["text"], str) for row in rows):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"El fichero {file} falta o está dañado. Restáuralo con «git checkout -- course_utils/data» o vuelve a "
+            "instalar el paquete."
+        ) from error
+    return rows
+
+
+def _from_hub(name: str) -> list[dict]:
+    from datasets import load_dataset
+
+    try:
+        data = load_dataset(name, split="train")
+    except Exception as error:  # cada fallo de la red o del Hub llega con su propia clase
+        raise ValueError(
+            f"No he podido descargar {name!r} ({type(error).__name__}). Si no tienes red, sigue con el perfil «mini»: "
+            'quita la variable CURSO_PERFIL o usa profile="mini".'
+        ) from error
+    missing = [column for column in COLUMNS if column not in data.column_names]
+    if missing:
+        raise ValueError(f"A {name!r} le faltan las columnas {missing}: ha cambiado desde que se escribió el curso.")
+    return data.select_columns(list(COLUMNS)).to_list()

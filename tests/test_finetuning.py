@@ -1,0 +1,359 @@
+"""El ajuste fino frente a cuentas hechas a mano, a Hugging Face y a la fuerza bruta."""
+
+import itertools
+import math
+import shutil
+
+import pytest
+import torch
+from conftest import tiny_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from course_utils import finetuning as f
+
+TEXTS = [
+    "Un pato entra.",
+    "—¿Qué hora es?\n—La de siempre.",
+    "El loro no contestó.",
+    "¡Ay!",
+    "La vaca dijo que no, gracias.",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(mini):
+    return mini[1]
+
+
+@pytest.fixture(scope="module")
+def gpt2_style(mini):
+    """Un tokenizador como el de GPT-2: el relleno es el EOS."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=mini[1].backend_tokenizer, eos_token="<|endoftext|>")
+    tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def small_model(seed=0):
+    """GPT-2 diminuto con el vocabulario del curso."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        config = GPT2Config(vocab_size=4096, n_positions=64, n_embd=16, n_layer=2, n_head=2, initializer_range=0.1,
+                            resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
+                            bos_token_id=0, eos_token_id=0, pad_token_id=1)  # fmt: skip
+        return GPT2LMHeadModel(config)
+
+
+def datasets(train=TEXTS * 6, validation=TEXTS[:3]):
+    return {"train": {"text": train}, "validation": {"text": validation}}
+
+
+# ---------------------------------------------------------------- tokenizar
+def test_every_text_stands_between_two_eos(tokenizer):
+    data = f.tokenize(TEXTS, tokenizer, max_length=64)
+    for text, ids, length in zip(TEXTS, data["input_ids"], data["length"], strict=True):
+        assert ids[0] == ids[-1] == tokenizer.eos_token_id and ids.count(tokenizer.eos_token_id) == 2
+        assert tokenizer.decode(ids[1:-1]) == text and length == len(ids)
+
+
+def test_a_text_that_is_cut_does_not_end_in_eos(tokenizer):
+    whole, cut = (f.tokenize(["hola " * 40], tokenizer, max_length=n)["input_ids"][0] for n in (500, 10))
+    assert len(cut) == 10 and cut == whole[:10] and cut[-1] != tokenizer.eos_token_id
+
+
+# ---------------------------------------------------------------- lotes
+@pytest.mark.parametrize("which", ["tokenizer", "gpt2_style"])
+def test_every_eos_is_a_label(which, request):
+    tokenizer = request.getfixturevalue(which)
+    data = f.tokenize(TEXTS, tokenizer, max_length=64)
+    batch = f.collator(tokenizer.pad_token_id)(list(data))
+    for row, ids in zip(range(len(TEXTS)), data["input_ids"], strict=True):
+        n = len(ids)
+        assert batch["labels"][row, :n].tolist() == batch["input_ids"][row, :n].tolist() == ids
+        assert ids[-1] == tokenizer.eos_token_id and batch["labels"][row, n - 1] == tokenizer.eos_token_id
+        assert (batch["labels"][row, n:] == -100).all() and batch["attention_mask"][row].tolist() == [1] * n + [0] * (
+            batch["labels"].size(1) - n
+        )
+
+
+def test_the_usual_collator_hides_the_end_when_pad_is_eos(gpt2_style):
+    """Lo que hace la receta conocida: por esto existe el nuestro."""
+    from transformers import DataCollatorForLanguageModeling
+
+    data = f.tokenize(TEXTS, gpt2_style, max_length=64).remove_columns("length")
+    usual = DataCollatorForLanguageModeling(gpt2_style, mlm=False)(list(data))
+    ours = f.collator(gpt2_style.pad_token_id)(list(data))
+    eos = gpt2_style.eos_token_id
+    assert not (usual["labels"] == eos).any()
+    assert (ours["labels"] == eos).sum() == 2 * len(TEXTS)
+
+
+def test_batches_are_as_wide_as_their_longest_row(tokenizer):
+    data = f.tokenize(TEXTS, tokenizer, max_length=64)
+    assert f.collator(1)(list(data))["input_ids"].shape == (5, max(data["length"]))
+    assert f.collator(1, pad_to=64)(list(data))["input_ids"].shape == (5, 64)
+
+
+def test_padding_does_not_change_the_loss(tokenizer):
+    model = small_model().eval()
+    data = f.tokenize(TEXTS, tokenizer, max_length=64)
+    with torch.no_grad():
+        losses = [model(**f.collator(1, pad_to=n)(list(data)), use_cache=False).loss.item() for n in (None, 40, 64)]
+    assert losses == pytest.approx([losses[0]] * 3, abs=1e-5)
+
+
+def total_nll(model, rows):
+    with torch.no_grad():
+        batch = f.collator(1)(rows)
+        return f._nll_per_row(model(**batch, use_cache=False).logits, batch["labels"]).double().sum(0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 22), min_size=2, max_size=20), min_size=1, max_size=8), st.integers(20, 48))
+def test_packing_keeps_every_text_and_its_loss(texts, width):
+    from datasets import Dataset
+
+    model = tiny_model()
+    alone = Dataset.from_dict({"input_ids": texts, "length": [len(t) for t in texts]})
+    packed = f.pack(alone, width)
+    assert max(packed["length"]) <= width and sum(packed["length"]) == sum(map(len, texts))
+    pieces = []
+    for ids, positions in zip(packed["input_ids"], packed["position_ids"], strict=True):
+        starts = [i for i, p in enumerate(positions) if p == 0] + [len(ids)]
+        pieces += [ids[a:b] for a, b in itertools.pairwise(starts)]
+    assert sorted(pieces) == sorted(texts)
+    separate = sum(total_nll(model, [row]) for row in alone)  # cada texto solo, sin relleno: la verdad
+    torch.testing.assert_close(total_nll(model, list(packed)), separate, atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(total_nll(model, list(alone)), separate, atol=1e-3, rtol=1e-5)
+
+
+def test_packing_fills_better_than_padding(tokenizer):
+    data = f.tokenize(TEXTS * 10, tokenizer, max_length=64)
+    packed = f.pack(data, 64)
+    lengths = packed["length"]
+    by_four = [range(i, min(i + 4, len(packed))) for i in range(0, len(packed), 4)]
+    assert f.padding_share(lengths, by_four) < 0.1
+    with pytest.raises(ValueError, match="no cabe"):
+        f.pack(data, 8)
+
+
+def test_padding_share_by_hand():
+    assert f.padding_share([2, 4, 6], [[0, 1], [2]]) == pytest.approx(1 - 12 / 14)
+    assert f.padding_share([2, 4, 6], [[0, 1, 2]], pad_to=10) == pytest.approx(1 - 12 / 30)
+    with pytest.raises(ValueError, match="al menos un lote"):
+        f.padding_share([1], [])
+
+
+# ---------------------------------------------------------------- Trainer
+@pytest.fixture(scope="module")
+def trained(tokenizer, tmp_path_factory):
+    model = small_model()
+    folder = tmp_path_factory.mktemp("con espacio y eñe ñ")
+    trainer = f.build_trainer(model, tokenizer, datasets(), output_dir=folder, epochs=40, batch_size=4,
+                              learning_rate=3e-2, patience=2, progress=False)  # fmt: skip
+    trainer.train()
+    return trainer, folder
+
+
+def history(trainer):
+    return [e["eval_nll"] for e in trainer.state.log_history if "eval_nll" in e]
+
+
+def test_it_learns_and_keeps_the_best_epoch(trained, tokenizer):
+    trainer, _ = trained
+    curve = history(trainer)
+    assert min(curve) < 0.7 * curve[0]
+    if len(curve) < 40:  # se paró sola: las dos últimas no mejoraron
+        assert min(curve[-2:]) >= min(curve)
+    # el modelo que queda es el de la mejor época, y la cuenta es la de token_logprobs, texto a texto
+    from course_utils.scoring import token_logprobs
+
+    rows = f.tokenize(TEXTS[:3], tokenizer, max_length=64)["input_ids"]
+    scores = [token_logprobs(trainer.model.eval(), torch.tensor([ids])) for ids in rows]
+    mean = -sum(s.sum().item() for s in scores) / sum(s.numel() for s in scores)
+    assert mean == pytest.approx(min(curve), abs=1e-4)
+
+
+def test_early_stopping_stops_by_itself(tokenizer, tmp_path):
+    """Con una validación que solo puede empeorar, para tras `patience` épocas y devuelve la primera."""
+    unlike = ["zzz qqq xxx " * 6]
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(validation=unlike), output_dir=tmp_path, epochs=60,
+                              batch_size=4, learning_rate=3e-2, patience=3, progress=False)  # fmt: skip
+    trainer.train()
+    curve = history(trainer)
+    best = curve.index(min(curve))
+    assert len(curve) == best + 1 + 3 < 60
+    assert trainer.evaluate()["eval_nll"] == pytest.approx(min(curve), abs=1e-4)
+
+
+def test_the_mean_does_not_depend_on_the_batch(tokenizer, tmp_path):
+    values = []
+    for size in (1, 2, 5):
+        trainer = f.build_trainer(small_model(), tokenizer, datasets(validation=TEXTS), output_dir=tmp_path / str(size),
+                                  batch_size=size, per_device_eval_batch_size=size, progress=False)  # fmt: skip
+        values.append(trainer.evaluate()["eval_nll"])
+    assert values == pytest.approx([values[0]] * 3, abs=1e-5)
+
+
+def test_rows_of_a_batch_have_similar_lengths(tokenizer, tmp_path):
+    texts = [("la vaca " * (1 + i % 12)).strip() for i in range(320)]
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(train=texts), output_dir=tmp_path, batch_size=8)
+    assert isinstance(trainer._get_train_sampler(trainer.train_dataset), LengthGroupedSampler)
+    batches = list(trainer.get_train_dataloader())
+    real = sum(b["attention_mask"].sum().item() for b in batches)
+    grouped = 1 - real / sum(b["attention_mask"].numel() for b in batches)
+    lengths = trainer.train_dataset["length"]
+    in_order = f.padding_share(lengths, [range(i, i + 8) for i in range(0, 320, 8)])
+    assert grouped < 0.5 * in_order
+
+
+def test_packed_training_learns(tokenizer, tmp_path):
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path, epochs=20, batch_size=2,
+                              learning_rate=3e-2, packing=True, progress=False)  # fmt: skip
+    assert "position_ids" in trainer.train_dataset.column_names
+    trainer.train()
+    assert min(history(trainer)) < 0.7 * history(trainer)[0]
+
+
+def test_same_seed_same_training(tokenizer, tmp_path):
+    results = []
+    for name, seed in [("a", 1), ("b", 1), ("c", 2)]:
+        trainer = f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path / name, epochs=2,
+                                  batch_size=4, seed=seed, progress=False)  # fmt: skip
+        trainer.train()
+        results.append(history(trainer))
+    assert results[0] == pytest.approx(results[1], abs=1e-6) and results[0] != pytest.approx(results[2], abs=1e-6)
+
+
+def test_nothing_outside_changes(tokenizer, tmp_path):
+    torch.manual_seed(7)
+    before, mode = torch.get_rng_state(), tokenizer.padding_side
+    f.tokenize(TEXTS, tokenizer, max_length=64)
+    f.add_lora(small_model(), 4, seed=3)
+    assert torch.equal(torch.get_rng_state(), before) and tokenizer.padding_side == mode
+
+
+# ---------------------------------------------------------------- LoRA
+def test_lora_trains_only_adapters_and_merges_exactly(tokenizer, tmp_path):
+    base = small_model()
+    frozen = {name: p.clone() for name, p in base.state_dict().items()}
+    trainer = f.build_trainer(base, tokenizer, datasets(), output_dir=tmp_path / "t", epochs=20, batch_size=4,
+                              learning_rate=3e-2, lora_rank=4, progress=False)  # fmt: skip
+    names = [n for n, p in trainer.model.named_parameters() if p.requires_grad]
+    assert names and all("lora_" in n for n in names)
+    # rango 4 en cuatro matrices por capa: r · (entradas + salidas)
+    expected = 2 * 4 * ((16 + 48) + (16 + 16) + (16 + 64) + (64 + 16))
+    assert sum(p.numel() for p in trainer.model.parameters() if p.requires_grad) == expected
+    trainer.train()
+    assert min(history(trainer)) < 0.9 * history(trainer)[0]
+    ids = torch.tensor([tokenizer("El pato y la vaca").input_ids])
+    trainer.model.eval()
+    with torch.no_grad():
+        adapted = trainer.model(input_ids=ids).logits
+        trainer.model.save_pretrained(tmp_path / "adaptador")
+        merged = trainer.model.merge_and_unload()
+        assert not torch.allclose(small_model().eval()(input_ids=ids).logits, adapted, atol=1e-2)
+        torch.testing.assert_close(merged(input_ids=ids).logits, adapted, atol=1e-4, rtol=1e-4)
+    for name, p in merged.state_dict().items():  # lo que no lleva adaptador no se ha movido
+        if not name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            torch.testing.assert_close(p, frozen[name], atol=0, rtol=0)
+    merged.save_pretrained(tmp_path / "entero")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "entero", use_safetensors=True).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(again(input_ids=ids).logits, adapted, atol=1e-4, rtol=1e-4)
+    assert not [p for p in (tmp_path / "adaptador").iterdir() if p.suffix in {".bin", ".pt", ".pth"}]
+
+
+# ---------------------------------------------------------------- memorización
+words = st.lists(st.sampled_from("ab"), max_size=12).map(" ".join)
+
+
+@settings(max_examples=100, deadline=None)
+@given(training=st.lists(words, max_size=3), sample=words)
+def test_longest_shared_equals_brute_force(training, sample):
+    parts, expected = sample.split(), 0
+    for i in range(len(parts)):
+        for j in range(i + 1, len(parts) + 1):
+            if any(f" {' '.join(parts[i:j])} " in f" {text} " for text in training):
+                expected = max(expected, j - i)
+    assert f.longest_shared(training, [sample]) == [expected]
+
+
+def test_longest_shared_ignores_case_and_punctuation_and_stays_inside_a_text():
+    found = f.longest_shared("¡Ay de mí!, dijo.", ["Ay, de MÍ", "zas", "él dijo que ay de ti"])
+    assert found == [3, 0, 2]
+    assert f.longest_shared(["uno dos", "tres cuatro"], ["dos tres", "uno dos tres cuatro"]) == [1, 2]
+
+
+# ---------------------------------------------------------------- errores
+class Untouchable(GPT2LMHeadModel):
+    def forward(self, *args, **kwargs):
+        raise AssertionError("se ha calculado algo antes de comprobar los argumentos")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"datasets": {"train": {"text": TEXTS}}}, "validation"),
+        ({"datasets": TEXTS}, "particiones"),
+        ({"epochs": 0}, "epochs.*es 0"),
+        ({"epochs": float("nan")}, "epochs"),
+        ({"batch_size": 2.5}, r"batch_size.*2\.5"),
+        ({"batch_size": -1}, "batch_size.*-1"),
+        ({"learning_rate": "mucha"}, "learning_rate.*mucha"),
+        ({"patience": -2}, "patience"),
+        ({"lora_rank": 0.5}, "lora_rank"),
+        ({"datasets": datasets(train=["", "algo"])}, "algo escrito"),
+        ({"datasets": datasets(train=[])}, "algo escrito"),
+    ],
+)
+def test_mistakes_are_explained_before_training(tokenizer, tmp_path, options, message):
+    model = Untouchable(small_model().config)
+    arguments = {"datasets": datasets(), "output_dir": tmp_path / "t", **options}
+    with pytest.raises(ValueError, match=message):
+        f.build_trainer(model, tokenizer, **arguments)
+
+
+def test_a_tokenizer_without_eos_is_refused(mini):
+    bare = PreTrainedTokenizerFast(tokenizer_object=mini[1].backend_tokenizer)
+    with pytest.raises(ValueError, match="no tiene EOS"):
+        f.tokenize(TEXTS, bare, max_length=64)
+
+
+@pytest.mark.parametrize("length", [2, 0, 2.5])
+def test_too_short_a_length_is_refused(tokenizer, length):
+    with pytest.raises(ValueError, match="max_length"):
+        f.tokenize(TEXTS, tokenizer, max_length=length)
+
+
+def test_an_unusable_folder_is_reported_first(tokenizer, tmp_path):
+    (tmp_path / "fichero").write_text("no soy una carpeta")
+    with pytest.raises(ValueError, match="No puedo escribir en"):
+        f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path / "fichero" / "t")
+
+
+def test_a_full_disk_is_reported_first(tokenizer, tmp_path, monkeypatch):
+    usage = type(shutil.disk_usage(tmp_path))(total=10**9, used=10**9 - 1000, free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ValueError, match="quedan 0 MB libres y el entrenamiento necesita"):
+        f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path)
+
+
+def test_the_space_asked_for_is_what_training_leaves(trained):
+    trainer, folder = trained
+    used = sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in {".safetensors", ".pt"})
+    needed = f._bytes_needed(trainer.model, save_only_model=False)
+    assert used <= needed * 1.05 and math.isclose(used, needed * 2 / 3, rel_tol=0.1)
+
+
+@pytest.mark.parametrize("rank", [0, -1, 2.5, True])
+def test_a_strange_rank_is_refused(rank):
+    with pytest.raises(ValueError, match="rango"):
+        f.add_lora(small_model(), rank)
+
+
+def test_lora_needs_the_matrices_of_gpt2():
+    with pytest.raises(ValueError, match="No sé dónde poner LoRA"):
+        f.add_lora(torch.nn.Linear(2, 2), 4)

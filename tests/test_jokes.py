@@ -1,0 +1,258 @@
+"""Los datos de la sesión 04: completos, limpios, sin repetidos y siempre partidos igual."""
+
+import json
+import re
+import statistics
+import unicodedata
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from course_utils import jokes
+from course_utils.models import Profile
+
+DATA = jokes._DATA
+ROWS = [json.loads(line) for line in (DATA / "chistes.jsonl").read_text(encoding="utf-8").splitlines()]
+LITERARY = [json.loads(line) for line in (DATA / "literarios.jsonl").read_text(encoding="utf-8").splitlines()]
+TEXTS = [row["text"] for row in ROWS]
+EVERYTHING = TEXTS + [row["text"] for row in LITERARY]
+
+# Lo que no debe aparecer en un aula: insultos y lo que el conjunto dice no tratar. «*» es «y lo que siga».
+INSULTS = """gilipoll* cabron* pendej* idiota* imbecil* estupid* subnormal* retrasad* maric* tarad* puta* puto* mierd*
+joder* jodid* coño* cojon* negrat* sudaca* gringo* maricon* zorra* bollera* gordinflon* culo* teta* pene penes
+polla* chingar* boludo* pelotudo* huevon* mongol*"""
+TOPICS = """borrach* cerveza* whisky* tequila* droga* porro* cocaina heroina marihuana sexo sexual* desnud* gitan*
+follar* moro moros judi* nazi* hitler lesbian* travesti* matar asesin* suicid* ahorc* violar violacion pistol* terroris*
+obispo*
+iglesia* virgen dios infierno jaimito lepe socialista* comunista* fascista* ministro* suegra* enano* gorda gordo
+calvo calva"""
+
+
+def words(text):
+    return re.findall(r"\w+", text)
+
+
+def plain(text):
+    """En minúscula y sin tildes; la eñe se queda."""
+    marked = unicodedata.normalize("NFD", text.casefold()).replace("n\u0303", "ñ")
+    return "".join(c for c in marked if not unicodedata.combining(c))
+
+
+# ---------------------------------------------------------------- los datos
+def test_there_are_enough_jokes_with_every_field():
+    assert len(ROWS) >= 400 and [row["id"] for row in ROWS] == list(range(len(ROWS)))
+    for row in ROWS:
+        assert tuple(row) == jokes.COLUMNS
+        assert row["funny"] is None  # nadie los ha valorado
+        assert 2 <= len(row["keywords"].split(", ")) <= 5 and row["keywords"] == row["keywords"].casefold()
+
+
+def test_topics_forms_and_lengths_vary():
+    topics = Counter(row["category"] for row in ROWS)
+    assert len(topics) >= 10 and min(topics.values()) >= 20
+    lengths = [len(words(text)) for text in TEXTS]
+    assert min(lengths) >= 8 and max(lengths) <= 120 and 25 <= statistics.median(lengths) <= 35
+    dialogue = sum(text.startswith("—") for text in TEXTS) / len(TEXTS)
+    riddle = sum(text.startswith("¿") for text in TEXTS) / len(TEXTS)
+    alone = sum("—" not in text and "\n" not in text and "¿" not in text for text in TEXTS) / len(TEXTS)
+    story = sum(n >= 45 for n in lengths) / len(TEXTS)
+    assert 0.3 < dialogue < 0.6 and riddle > 0.1 and alone > 0.08 and story > 0.1
+    assert max(Counter(tuple(words(text)[:2]) for text in TEXTS).values()) <= 15
+
+
+def test_no_two_jokes_are_nearly_the_same():
+    assert jokes.near_duplicates(TEXTS) == []
+    assert jokes.near_duplicates(TEXTS, 0.2) == []  # ni siquiera la mitad de parecidos de lo que se admite
+    assert jokes.near_duplicates([row["text"] for row in LITERARY], 0.2) == []
+
+
+BAD = {
+    "comillas rectas": r"[\"“”‘’']",
+    "tres puntos": r"\.\.",
+    "guion por raya": r"(^|\n)\s*-|\s-\s",
+    "espacios": r"  | $|^ | \n|\n |\n\n|\t",
+    "raya suelta": r"(^|[\s«¿¡])— |—\n|—$",
+    "espacio ante el signo": r" [,.;:?!»…]",
+    "espacio tras el signo": r"[¿¡«] ",
+    "signos repetidos": r"[?!]{2,}|,,|;;",
+    "sin espacio tras la coma": r"[,;](?=\w)(?!\d)",
+}
+
+
+def problems(text):
+    """Lo que tiene de descuidada la tipografía de un texto."""
+    found = [name for name, pattern in BAD.items() if re.search(pattern, text)]
+    for left, right in ("¿?", "¡!", "«»", "()"):
+        found += [left + right] if text.count(left) != text.count(right) else []
+    found += ["principio"] if not re.match(r"[A-ZÁÉÍÓÚÑ¿¡—«0-9]", text) else []
+    found += ["final"] if not re.search(r"[.?!…]$|[.?!…]?»$", text) else []
+    found += ["NFC"] if unicodedata.normalize("NFC", text) != text else []
+    found += ["símbolos"] if re.search(r"[^\w\s.,;:¿?¡!«»—…()%-]", text) else []
+    return found
+
+
+def test_typography():
+    assert {text: found for text in EVERYTHING if (found := problems(text))} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('Dijo "hola" y se fue.', "comillas rectas"),
+        ("Y entonces...", "tres puntos"),
+        ("- ¿Qué? - Nada.", "guion por raya"),
+        ("Hola  a todos.", "espacios"),
+        ("— Hola.", "raya suelta"),
+        ("Hola , dijo.", "espacio ante el signo"),
+        ("¿ Qué?", "espacio tras el signo"),
+        ("Qué dices?", "¿?"),
+        ("¡¡Hola!!", "signos repetidos"),
+        ("hola.", "principio"),
+        ("Se fue", "final"),
+        ("Cafe\u0301 solo.", "NFC"),
+        ("Me gusta 😀.", "símbolos"),
+        ("Uno,dos.", "sin espacio tras la coma"),
+    ],
+)
+def test_the_typography_test_can_fail(text, problem):
+    assert problem in problems(text)
+
+
+def blocked(text, lists):
+    """Las palabras de un texto que están en las listas."""
+    stems = [plain(stem) for stem in lists.split()]
+    return [w for w in words(plain(text)) if any(w.startswith(s[:-1]) if s[-1] == "*" else w == s for s in stems)]
+
+
+def test_no_blocked_words():
+    assert {text: found for text in TEXTS if (found := blocked(text, INSULTS + " " + TOPICS))} == {}
+    assert {row["text"]: found for row in LITERARY if (found := blocked(row["text"], INSULTS))} == {}
+
+
+def test_the_block_list_can_fail():
+    assert blocked("¡Qué IDIOTAS sois!", INSULTS) == ["idiotas"]
+    assert blocked("Se sentó en el ático de la casa.", INSULTS + TOPICS) == []
+    assert blocked("Un cojín y un ñandú.", INSULTS) == []
+
+
+def test_literary_texts():
+    assert len(LITERARY) >= 60 and [row["id"] for row in LITERARY] == list(range(len(LITERARY)))
+    assert jokes.load_literary() == [row["text"] for row in LITERARY]
+    assert all(tuple(row) == ("id", "text") for row in LITERARY)
+
+
+def test_the_cards_tell_the_truth():
+    card = (DATA / "chistes.md").read_text(encoding="utf-8")
+    lengths = [len(words(text)) for text in TEXTS]
+    assert f"{len(ROWS)} chistes" in card and "CC0" in card and "nulo" in card
+    assert f"de {min(lengths)} a {max(lengths)} palabras; mediana, {statistics.median(lengths):g}" in card
+    for topic in {row["category"] for row in ROWS}:
+        assert topic in card
+    lengths = [len(words(row["text"])) for row in LITERARY]
+    card = (DATA / "literarios.md").read_text(encoding="utf-8")
+    assert f"{len(LITERARY)} textos" in card and "CC0" in card
+    assert f"de {min(lengths)} a {max(lengths)} palabras; mediana, {statistics.median(lengths):g}" in card
+
+
+# ---------------------------------------------------------------- load_jokes
+def test_the_split_is_always_the_same_and_loses_nothing():
+    first, again = jokes.load_jokes("mini"), jokes.load_jokes("mini")
+    assert list(first) == ["train", "validation", "test"]
+    for name in first:
+        assert first[name].to_list() == again[name].to_list() and tuple(first[name].column_names) == jokes.COLUMNS
+    ids = [i for name in first for i in first[name]["id"]]
+    assert sorted(ids) == list(range(len(ROWS)))
+    shares = [len(first[name]) / len(ROWS) for name in first]
+    assert shares == pytest.approx([0.7, 0.15, 0.15], abs=0.01)
+    by_id = {row["id"]: row for row in ROWS}
+    assert all(row == by_id[row["id"]] for row in first["test"])
+
+
+def test_no_near_duplicate_across_splits(tmp_path):
+    """Con repetidos a propósito en el fichero: cada grupo queda una sola vez."""
+    rows = [dict(row) for row in ROWS[:60]]
+    for i in range(30):  # copias con otra puntuación, en mayúsculas o con una palabra cambiada
+        text = ROWS[i]["text"]
+        changed = [text.upper(), text.replace(",", ""), text + " ¡Ja!"][i % 3]
+        rows.append({**ROWS[i], "id": 60 + i, "text": changed})
+    file = tmp_path / "con repetidos.jsonl"
+    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    data = jokes.load_jokes(Profile("propio", {"jokes": str(file)}))
+    texts = [text for name in data for text in data[name]["text"]]
+    assert len(texts) == 60 and jokes.near_duplicates(texts) == []
+    assert set(texts) == {row["text"] for row in ROWS[:60]}  # queda el primero de cada grupo
+
+
+def test_completo_reads_the_hub_into_the_same_columns(monkeypatch):
+    import datasets
+
+    calls = []
+    rows = [
+        {"otra": 1, "funny": 3, "category": "otros", "id": i, "keywords": "a", "text": text}
+        for i, text in enumerate([*TEXTS[:50], TEXTS[0], None])
+    ]
+    hub = datasets.Dataset.from_list(rows)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, **k: calls.append((name, k)) or hub)
+    data = jokes.load_jokes("completo")
+    assert calls == [("mrm8488/CHISTES_spanish_jokes", {"split": "train"})]
+    assert sum(map(len, data.values())) == 50 and data["train"].features == jokes.load_jokes("mini")["train"].features
+    assert set(data["train"]["funny"]) == {3}
+
+
+def test_without_network_completo_says_how_to_go_on(monkeypatch):
+    import datasets
+
+    def offline(*args, **kwargs):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(ValueError, match="Si no tienes red, sigue con el perfil «mini»"):
+        jokes.load_jokes("completo")
+
+
+def test_a_hub_data_set_that_changed_is_refused(monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: datasets.Dataset.from_list([{"text": "hola"}]))
+    with pytest.raises(ValueError, match="le faltan las columnas"):
+        jokes.load_jokes("completo")
+
+
+@pytest.mark.parametrize("content", ["", "no es JSON", '{"texto": "sin text"}', '{"text": 3}'])
+def test_a_damaged_file_is_refused(tmp_path, content):
+    file = tmp_path / "chistes.jsonl"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match="falta o está dañado"):
+        jokes.load_jokes(Profile("propio", {"jokes": str(file)}))
+
+
+# ---------------------------------------------------------------- casi iguales
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("abc ", max_size=14), max_size=7), st.sampled_from([0.2, 0.5, 1.0]))
+def test_near_duplicates_equal_brute_force(texts, threshold):
+    def pieces(text):
+        letters = text.replace(" ", "")
+        return {letters[i : i + 5] for i in range(max(len(letters) - 4, 1))}
+
+    expected = []
+    for j in range(len(texts)):
+        for i in range(j):
+            a, b = pieces(texts[i]), pieces(texts[j])
+            if len(a & b) / len(a | b) >= threshold:
+                expected.append((i, j, len(a & b) / len(a | b)))
+    assert jokes.near_duplicates(texts, threshold) == expected
+
+
+def test_small_changes_count_as_the_same_and_other_jokes_do_not():
+    text = ROWS[0]["text"]
+    for changed in (text.upper(), text.replace("—", "- "), plain(text), text.replace(words(text)[5], "otra", 1)):
+        assert jokes.near_duplicates([text, changed]), changed
+    assert not jokes.near_duplicates([ROWS[0]["text"], ROWS[1]["text"]])
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.5, "mucho"])
+def test_a_strange_threshold_is_refused(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        jokes.near_duplicates(["a"], threshold)
