@@ -176,9 +176,9 @@ def build_trainer(
     datasets: Mapping,
     *,
     output_dir: str | Path,
-    epochs: float = 8,
+    epochs: float = 10,
     batch_size: int = 8,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 5e-4,
     patience: int | None = 2,
     packing: bool = False,
     lora_rank: int | None = None,
@@ -227,7 +227,7 @@ def build_trainer(
     -----
     Hu et al. (2021), arXiv:2106.09685 (LoRA). Se enseña en la sesión 04.
     """
-    from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+    from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
     _check_training(datasets, epochs, batch_size, learning_rate, patience, lora_rank)
     check_output_dir(output_dir, needed=_bytes_needed(model, save_only_model=arguments.get("save_only_model", False)))
@@ -235,6 +235,7 @@ def build_trainer(
     sets = {name: tokenize(datasets[name]["text"], tokenizer, max_length=context) for name in ("train", "validation")}
     if packing:
         sets["train"] = pack(sets["train"], context)
+    model.loss_type = "ForCausalLM"  # la que usaría de todos modos, pero con un aviso
     if lora_rank:
         model = add_lora(model, lora_rank, seed=seed)
     defaults = {
@@ -255,6 +256,7 @@ def build_trainer(
         "greater_is_better": False,
         "label_names": ["labels"],
         "remove_unused_columns": False,
+        "restore_callback_states_from_checkpoint": True,  # al continuar, la paciencia va por donde iba
         "dataloader_pin_memory": torch.cuda.is_available(),
         "disable_tqdm": not progress,
         "report_to": "none",
@@ -262,7 +264,7 @@ def build_trainer(
     }
     stop = [EarlyStoppingCallback(early_stopping_patience=patience)] if patience else []
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return Trainer(
+    trainer = Trainer(
         model=model,
         args=TrainingArguments(**defaults | arguments),
         data_collator=collator(pad),
@@ -273,6 +275,8 @@ def build_trainer(
         preprocess_logits_for_metrics=_nll_per_row,
         callbacks=stop,
     )
+    trainer.remove_callback(PrinterCallback)  # sin barra, escribiría un diccionario por época
+    return trainer
 
 
 def add_lora(model, rank: int, *, seed: int = 0):
@@ -382,7 +386,7 @@ def check_output_dir(folder: str | Path, *, needed: int = 0) -> Path:
         probe.unlink()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise ValueError(f"No puedo escribir en {folder} ({error.strerror}). Elige otra carpeta.") from error
+        raise ValueError(f"No puedo escribir en {folder} ({type(error).__name__}). Elige otra carpeta.") from error
     if free < needed:
         raise ValueError(
             f"En {folder} quedan {free / 1e6:.0f} MB libres y el entrenamiento necesita unos {needed / 1e6:.0f} MB. "

@@ -459,7 +459,13 @@ def plot_strategies(table, x: str, y: str, *, title: str | None = None, ax: Axes
 
 # ---------------------------------------------------------------- sesión 04: longitudes, relleno y curvas
 def plot_histogram(
-    values: Sequence[float], *, xlabel: str, bins: int = 20, title: str | None = None, ax: Axes | None = None
+    values: Sequence[float],
+    *,
+    xlabel: str,
+    ylabel: str = "Textos",
+    bins: int = 20,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Histograma de unas cantidades, con su mediana marcada. Se enseña en la sesión 04.
 
@@ -475,9 +481,9 @@ def plot_histogram(
     ax.hist(values, bins=bins, color=BLUE, edgecolor="white")
     ax.axvline(middle, color=RED, linestyle="--", linewidth=2)
     ax.annotate(
-        f" mediana: {middle:g}", (middle, ax.get_ylim()[1]), color=RED, va="top", fontsize=12, annotation_clip=False
+        f" mediana: {middle:.3g}", (middle, ax.get_ylim()[1]), color=RED, va="top", fontsize=12, annotation_clip=False
     )
-    ax.set(xlabel=xlabel, ylabel="Textos", title=title)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -525,36 +531,49 @@ def plot_padding(
 
 
 def plot_learning_curves(
-    train: Sequence[float], validation: Sequence[float], *, title: str | None = None, ax: Axes | None = None
+    train: Sequence[float] | None,
+    validation: Sequence[float],
+    *,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Pérdida por época (nats por token) en entrenamiento y validación, con la mejor época y el sobreajuste marcados.
 
     Parameters
     ----------
     train, validation : sequence of float
-        Un valor por época. ``validation`` puede llevar uno más, al principio: el de antes de entrenar (época 0).
+        Un valor por época. Sin ``train`` (``None``) se ve de cerca la de validación, con sus valores.
 
     Raises
     ------
     ValueError
-        Si las longitudes no concuerdan.
+        Si no hay valores o no son tantos en una como en otra.
 
     Notes
     -----
     Se enseña en la sesión 04.
     """
-    first = 1 - (len(validation) - len(train))
-    if first not in (0, 1) or not len(train):
-        raise ValueError(f"Con {len(train)} épocas hacen falta {len(train)} o {len(train) + 1} valores de validación.")
+    if not len(validation) or (train is not None and len(train) != len(validation)):
+        found = "ninguno" if train is None else len(train)
+        raise ValueError(
+            f"Hace falta un valor por época; recibo {found} de entrenamiento y {len(validation)} de validación."
+        )
     ax = _axes(ax)
-    epochs = list(range(first, len(train) + 1))
+    epochs = list(range(1, len(validation) + 1))
     best = epochs[int(np.argmin(validation))]
-    ax.plot(range(1, len(train) + 1), train, "s--", color=ORANGE, linewidth=2, label="entrenamiento")
+    if train is not None:
+        ax.plot(epochs, train, "s--", color=ORANGE, linewidth=2, label="entrenamiento")
     ax.plot(epochs, validation, "o-", color=BLUE, linewidth=2, label="validación")
     ax.plot(best, min(validation), "*", color=RED, markersize=20, label=f"la mejor: época {best}", zorder=3)
-    if best < len(train):
-        ax.axvspan(best, len(train), color=RED, alpha=0.08)
-        ax.text((best + len(train)) / 2, 0.98, "sobreajuste", transform=ax.get_xaxis_transform(), ha="center", va="top")
+    if train is None:
+        ax.margins(y=0.25)
+        for epoch, value in zip(epochs, validation, strict=True):
+            ax.annotate(f"{value:.3f}", (epoch, value), (0, 11), textcoords="offset points", ha="center", fontsize=11)
+    if best < len(epochs):
+        ax.axvspan(best, len(epochs), color=RED, alpha=0.08)
+        ax.text(
+            (best + len(epochs)) / 2, 0.98, "sobreajuste", transform=ax.get_xaxis_transform(), ha="center", va="top"
+        )
     ax.set(xlabel="Época", ylabel="Pérdida (nats por token)", title=title)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)

@@ -455,7 +455,7 @@ def check_all(root: Path, names: list[str] = ()) -> list[str]:
     return problems
 
 
-def build_all(root: Path, names: list[str] = (), *, timeout: int = 120) -> list[Path]:
+def build_all(root: Path, names: list[str] = (), *, timeout: int = 300) -> list[Path]:
     """Construye los cuadernos y devuelve los que han cambiado."""
     notebooks = [(target, generate(target)) for target in find_targets(root, names)]  # fallar antes de ejecutar
     total = sum(cell.cell_type == "code" for _, notebook in notebooks for cell in notebook.cells)
@@ -478,7 +478,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description="Construye los cuadernos del curso a partir de notebooks/fuente/.")
     parser.add_argument("nombres", nargs="*", help="sesiones que construir, por ejemplo 02 (por defecto, todas)")
     parser.add_argument("--check", action="store_true", help="no ejecuta nada: compara los cuadernos con sus fuentes")
-    parser.add_argument("--timeout", type=int, default=120, metavar="S", help="segundos por celda (por defecto, 120)")
+    parser.add_argument("--timeout", type=int, default=300, metavar="S", help="segundos por celda (por defecto, 300)")
     args = parser.parse_args(argv)
     try:
         if not args.check:

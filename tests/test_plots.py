@@ -176,3 +176,34 @@ def test_token_path_shows_every_stage():
     assert [bar.get_width() for bar in distribution.patches] == [0.5, 0.1]
     with pytest.raises(ValueError, match=r"capas \+ 1, dimensiones.*\(2,\)"):
         plots.plot_token_path("a", 1, [1, 2], {"b": 1})
+
+
+# ---------------------------------------------------------------- sesión 04
+def test_histogram_counts_every_value_and_marks_the_median():
+    ax = plots.plot_histogram([1, 2, 2, 3, 30], xlabel="Palabras", bins=5)
+    assert sum(p.get_height() for p in ax.patches) == 5
+    assert "mediana: 2" in " ".join(t.get_text() for t in ax.texts)
+    with pytest.raises(ValueError, match="al menos un valor"):
+        plots.plot_histogram([], xlabel="x")
+
+
+def test_padding_draws_what_is_paid_for():
+    ax = plots.plot_padding([[3, 4], [5]], 10, xmax=20)
+    widths = [p.get_width() for p in ax.patches]
+    assert sum(widths) == 20 and sorted(widths) == [3, 3, 4, 5, 5]  # dos filas de 10: tres textos y dos rellenos
+    assert sum(p.get_width() for p in ax.patches if p.get_hatch()) == 8
+    with pytest.raises(ValueError, match="caber en 4"):
+        plots.plot_padding([[5]], 4)
+
+
+def test_learning_curves_mark_the_best_epoch():
+    ax = plots.plot_learning_curves([4, 3, 2], [4, 3.5, 3.7])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["entrenamiento", "validación", "la mejor: época 2"]
+    assert "sobreajuste" in [t.get_text() for t in ax.texts]
+    assert "sobreajuste" not in [t.get_text() for t in plots.plot_learning_curves([4, 3], [4, 3]).texts]
+    close = plots.plot_learning_curves(None, [4, 3.5, 3.75])
+    assert {"4.000", "3.500", "3.750"} <= {t.get_text() for t in close.texts}
+    for train, validation in [([1, 2], [1]), (None, [])]:
+        with pytest.raises(ValueError, match="un valor por época"):
+            plots.plot_learning_curves(train, validation)
