@@ -654,14 +654,17 @@ def plot_bars(
     """
     if not values or min(values.values()) < 0:
         raise ValueError(f"Hace falta al menos un valor y ninguno negativo; he recibido {dict(values)!r}.")
-    ax = _axes(ax, height=0.42 * len(values) + 1.2)
-    bars = ax.barh(list(values), list(values.values()), color=BLUE)
-    ax.bar_label(bars, [f"{v:.0f}" if v >= 100 else f"{v:.2f}" for v in values.values()], padding=4)
-    ax.invert_yaxis()
+    ax = _axes(ax, width=9, height=0.5 * len(values) + 1.3)
+    bars = ax.barh(list(values), list(values.values()), color=BLUE, height=0.7)
+    ax.bar_label(bars, [f"{v:.2f}" if v < 10 else f"{v:.0f}" for v in values.values()], padding=4, fontsize=12)
+    ax.set(xlim=(0, 1.14 * max([*values.values(), 1e-9])), ylim=(len(values) - 0.5, -0.5))
     if reference is not None:
+        ax.set_ylim(top=-1.1)
         ax.axvline(reference[1], color=RED, linestyle="--", linewidth=2)
-        ax.annotate(f" {reference[0]}", (reference[1], -0.5), color=RED, va="top", annotation_clip=False)
-    ax.set(xlabel=xlabel, title=title, xlim=(0, 1.14 * max([*values.values(), 1e-9])))
+        ax.text(reference[1], -0.75, f" {reference[0]}", color=RED, va="center", fontsize=12)
+    ax.set_title(title, fontsize=13)
+    ax.set_xlabel(xlabel, fontsize=12)
+    ax.tick_params(labelsize=12)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -695,8 +698,9 @@ def plot_pairs(
     middle = np.median(table, axis=1)
     ax.plot(x, middle, "D--", color=RED, markersize=9, linewidth=3)
     for i, value in enumerate(middle):
-        ax.annotate(f"  mediana {value:.0f}", (i, value), color=RED, va="bottom", fontsize=12, fontweight="bold")
-    ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.3, len(table) - 0.4))
+        box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+        ax.text(i - 0.07, value, f"mediana {value:.0f}", color=RED, ha="right", va="center", fontsize=12, bbox=box)
+    ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.75, len(table) - 0.7))
     ax.set_xticks(x, list(columns), fontsize=12)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

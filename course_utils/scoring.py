@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from tqdm.auto import tqdm
 
 
 @torch.no_grad()
-def token_logprobs(model, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+def token_logprobs(
+    model, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, *, last: int | None = None
+) -> torch.Tensor:
     """Log-probabilidad (nats) de cada token dados los anteriores: ``log P(y_t | y_<t)``.
 
     Parameters
@@ -22,34 +25,43 @@ def token_logprobs(model, input_ids: torch.Tensor, attention_mask: torch.Tensor 
         Ids, (B, T) con T ≥ 2.
     attention_mask : torch.Tensor, optional
         (B, T), 0 donde hay relleno, a la izquierda o a la derecha.
+    last : int, optional
+        Solo las últimas columnas, de 1 a T - 1: los logits de las demás ni se calculan (si el modelo lo admite).
 
     Returns
     -------
     torch.Tensor
-        (B, T - 1), float32: la columna ``t`` puntúa el token ``t + 1``. Vale 0 donde el token es relleno y también en
-        el primero de verdad tras un relleno a la izquierda, que no tiene contexto.
+        (B, T - 1) o (B, last), float32: la columna ``t`` puntúa el token ``t + 1``. Vale 0 donde el token es relleno y
+        también en el primero de verdad tras un relleno a la izquierda, que no tiene contexto.
 
     Raises
     ------
     ValueError
-        Si los ids no son un tensor (B, T) de enteros del vocabulario, T < 2 o la secuencia no cabe en el contexto.
+        Si los ids no son un tensor (B, T) de enteros del vocabulario, T < 2, la secuencia no cabe en el contexto o
+        ``last`` no está entre 1 y T - 1.
 
     Notes
     -----
     Se enseña en las sesiones 02 y 05.
     """
     _check(model, input_ids, attention_mask)
+    width = input_ids.size(1) - 1
+    last = width if last is None else last
+    if not _is_count(last, 1) or last > width:
+        raise ValueError(f"last debe ser un entero entre 1 y T - 1, {width}, y es {last!r}.")
     inputs = {"input_ids": input_ids}
+    if last < width and "logits_to_keep" in inspect.signature(getattr(model, "forward", model)).parameters:
+        inputs["logits_to_keep"] = last + 1
     if attention_mask is not None and not bool(attention_mask.all()):
         positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)
         inputs |= {"attention_mask": attention_mask, "position_ids": positions}
-    logits = model(**inputs, use_cache=False).logits[:, :-1].float()  # (B, T - 1, V): el último no predice nada
-    targets = input_ids[:, 1:].long()
+    logits = model(**inputs, use_cache=False).logits[:, -last - 1 : -1].float()  # (B, last, V): la T no predice nada
+    targets = input_ids[:, -last:].long()
     scores = logits.gather(-1, targets[..., None])[..., 0] - logits.logsumexp(-1)
     if attention_mask is None:
         return scores
     real = attention_mask.bool()
-    return torch.where(real[:, 1:] & real[:, :-1], scores, 0.0)
+    return torch.where((real[:, 1:] & real[:, :-1])[:, -last:], scores, 0.0)
 
 
 def sequence_logprob(
@@ -178,7 +190,7 @@ def perplexity(
     add_start_token : bool
         Pone delante el BOS (o, si no hay, el EOS), y así cuenta también el primer token. Sin él se puntúan T - 1.
     batch_size : int
-        Ventanas por lote.
+        Ventanas llenas por lote; de las más cortas caben más, hasta sumar los mismos tokens.
     progress : bool
         Muestra una barra de progreso, en lotes.
 
@@ -197,17 +209,20 @@ def perplexity(
     rows = _encode(model, tokenizer, texts, add_start_token)
     window, stride = _check_window(model, window, stride, batch_size, longest=max(map(len, rows)))
     spans = [(row, *span) for row, ids in enumerate(rows) for span in _windows(len(ids), window, stride)]
-    spans.sort(key=lambda span: span[1] - span[2])  # las largas, primero: si algo no cabe, se sabe enseguida
+    # Las largas, primero: si algo no cabe, se sabe enseguida. Y juntas las que puntúan lo mismo.
+    spans.sort(key=lambda span: (span[1] - span[2], span[3]))
     nll = [0.0] * len(rows)
-    for i in tqdm(range(0, len(spans), batch_size), desc="puntuar", unit="lote", disable=not progress):
-        batch = spans[i : i + batch_size]
+    for batch in tqdm(_batches(spans, batch_size * window), desc="puntuar", unit="lote", disable=not progress):
         # El relleno va a la derecha, y un decodificador no mira a la derecha: no hace falta máscara.
         padded = torch.zeros(len(batch), batch[0][2] - batch[0][1], dtype=torch.long)
         for k, (row, begin, end, _) in enumerate(batch):
             padded[k, : end - begin] = torch.tensor(rows[row][begin:end])
-        scores = token_logprobs(model, padded.to(getattr(model, "device", "cpu"))).double().cpu()
+        skipped = min(end - begin - 1 - new for _, begin, end, new in batch)  # columnas que solo son contexto
+        last = padded.size(1) - 1 - skipped
+        scores = token_logprobs(model, padded.to(getattr(model, "device", "cpu")), last=last).double().cpu()
         for k, (row, begin, end, new) in enumerate(batch):
-            nll[row] -= scores[k, end - begin - 1 - new : end - begin - 1].sum().item()
+            stop = end - begin - 1 - skipped
+            nll[row] -= scores[k, stop - new : stop].sum().item()
     parts = tuple(Perplexity(x, len(ids) - 1, len(t)) for x, ids, t in zip(nll, rows, texts, strict=True))
     return Perplexity(math.fsum(nll), sum(p.n_tokens for p in parts), sum(p.n_chars for p in parts), parts)
 
@@ -219,6 +234,16 @@ def _windows(n: int, window: int, stride: int) -> Iterator[tuple[int, int, int]]
         end = min(begin + window, n)
         yield begin, end, end - seen
         begin, seen = min(begin + stride, end - 1), end
+
+
+def _batches(spans: list[tuple], budget: int) -> list[list[tuple]]:
+    """Lotes de ventanas ya ordenadas: con su relleno, ninguno pasa de ``budget`` tokens (o lleva una sola)."""
+    batches, i = [], 0
+    while i < len(spans):
+        size = max(budget // (spans[i][2] - spans[i][1]), 1)  # la primera es la más larga
+        batches.append(spans[i : i + size])
+        i += size
+    return batches
 
 
 def _start_token(owner, name: str, remedy: str) -> int:

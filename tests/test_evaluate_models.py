@@ -115,8 +115,8 @@ def test_bits_per_char_of_a_long_text_uses_at_least_half_a_context(evaluate, tin
 def test_every_token_is_scored_once(evaluate, monkeypatch, mini):
     model, tokenizer = mini
 
-    def bit(model, batch):
-        return torch.full((batch.size(0), batch.size(1) - 1), -math.log(2))
+    def bit(model, batch, last):
+        return torch.full((batch.size(0), last), -math.log(2))
 
     monkeypatch.setattr(scoring, "token_logprobs", bit)
     for text in ["corto", "El caballo blanco. " * 200, "a" * 1024]:

@@ -42,6 +42,25 @@ def test_padding_does_not_count(model, side):
     assert scores[0].count_nonzero() == 2
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("last", [1, 3, 4])
+def test_last_gives_the_last_columns_and_skips_the_other_logits(model, side, last):
+    ids, mask = torch.tensor([[5, 3, 8, 1, 2, 4], [1, 2, 3, 4, 5, 6]]), torch.ones(2, 6, dtype=torch.long)
+    mask[0, slice(0, 2) if side == "left" else slice(4, 6)] = 0
+    sizes = []
+    hook = model.lm_head.register_forward_hook(lambda *call: sizes.append(call[2].size(1)))
+    found = token_logprobs(model, ids, mask, last=last)
+    hook.remove()
+    torch.testing.assert_close(found, token_logprobs(model, ids, mask)[:, -last:], atol=1e-5, rtol=1e-5)
+    assert sizes == [last + 1]
+
+
+@pytest.mark.parametrize("last", [0, 3, 1.0, True])
+def test_bad_last(model, last):
+    with pytest.raises(ValueError, match=r"last debe ser un entero entre 1 y T - 1, 2, y es"):
+        token_logprobs(model, torch.tensor([[1, 2, 3]]), last=last)
+
+
 def test_uniform_model_gives_minus_log_v():
     def uniform(input_ids, **kwargs):
         return SimpleNamespace(logits=torch.zeros(*input_ids.shape, 8))
@@ -223,15 +242,15 @@ def test_equals_one_pass_per_prefix_at_the_edges_and_in_long_texts(n, window, st
 def test_each_token_is_scored_exactly_once(n, sizes, batch_size):
     text, seen = text_of(n, seed=n), []
 
-    def weigh(model, ids):  # cada token «cuesta» su id al cubo: repetir uno y olvidar otro se nota
+    def weigh(model, ids, last):  # cada token «cuesta» su id al cubo: repetir uno y olvidar otro se nota
         seen.append(ids.shape)
-        return -(ids[:, 1:].double() ** 3)
+        return -(ids[:, -last:].double() ** 3)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "token_logprobs", weigh)
         found = perplexity(tiny_model(), letters(), [text], window=sizes[0], stride=sizes[1], batch_size=batch_size)
     assert found.nll == sum((LETTERS.index(c) + 1) ** 3 for c in text) and found.n_tokens == n
-    assert all(rows <= batch_size and length <= sizes[0] for rows, length in seen)
+    assert all(length <= sizes[0] and rows * length <= batch_size * sizes[0] for rows, length in seen)
 
 
 TEXTS = [text_of(n, seed=n) for n in (1, 90, 3, 47, 48, 49, 12, 12, 200, 5)]

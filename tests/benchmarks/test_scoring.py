@@ -12,7 +12,7 @@ from test_generation import interleaved
 
 from course_utils import scoring
 
-WINDOW, STRIDE, ROUNDS = 256, 128, 9
+WINDOW, STRIDE, ROUNDS = 256, 128, 5
 PIECES = (
     "El ventero dijo que no había más cena que unas truchuelas. ",
     "—¿Y quién ha de pagarlas? —preguntó la moza, que no se fiaba de nadie. ",
@@ -29,7 +29,7 @@ def corpus():
     def text(n_pieces):
         return "".join(PIECES[i] for i in torch.randint(len(PIECES), (n_pieces,), generator=pick).tolist())
 
-    return [text(1 + i % 4) for i in range(200)], [text(24 + i) for i in range(5)]
+    return [text(1 + i % 3) for i in range(200)], [text(24 + i) for i in range(5)]
 
 
 def usual_loop(model, tokenizer, texts):
@@ -53,7 +53,7 @@ def usual_loop(model, tokenizer, texts):
 
 
 def ours(model, tokenizer, texts):
-    return scoring.perplexity(model, tokenizer, texts, window=WINDOW, stride=STRIDE, batch_size=16).nll
+    return scoring.perplexity(model, tokenizer, texts, window=WINDOW, stride=STRIDE, batch_size=4).nll
 
 
 METHODS = {"curso": ours, "bucle de costumbre": usual_loop}

@@ -45,7 +45,7 @@ class Perplejidad(evaluate.Metric):
     add_start_token : bool
         Puntúa también el primer token, tras el BOS o el EOS. Por defecto, True.
     batch_size : int
-        Ventanas por lote. Por defecto, 8.
+        Ventanas llenas por lote (de las cortas caben más). Por defecto, 8.
     progress : bool
         Muestra una barra de progreso. Por defecto, False.
 
