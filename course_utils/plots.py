@@ -6,6 +6,8 @@ Los colores son de la paleta de Okabe e Ito (2008), que se distingue con daltoni
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -577,4 +579,140 @@ def plot_learning_curves(
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
+    return ax
+
+
+# ---------------------------------------------------------------- sesión 05: sorpresa, barras, parejas y ventanas
+@dataclass(frozen=True)
+class Surprise:
+    """Un texto con la sorpresa de cada token (bits): se muestra con color y número, y sin HTML se lee como texto.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Los T tokens, como los deja ``decoding.show_token``.
+    bits : sequence of float
+        La sorpresa de cada uno, ``-log2 P``, (T,).
+
+    Raises
+    ------
+    ValueError
+        Si no hay tantos bits como tokens, o no hay ninguno.
+
+    Notes
+    -----
+    Se enseña en la sesión 05.
+    """
+
+    tokens: Sequence[str]
+    bits: Sequence[float]
+
+    def __post_init__(self):
+        if not len(self.tokens) or len(self.tokens) != len(self.bits):
+            raise ValueError(f"Hace falta un número por token; recibo {len(self.tokens)} y {len(self.bits)} bits.")
+
+    def __repr__(self) -> str:
+        return " ".join(f"{token}({bits:.1f})" for token, bits in zip(self.tokens, self.bits, strict=True))
+
+    def _repr_html_(self) -> str:
+        style = "display:inline-block;margin:1px;padding:2px 4px;color:#000;text-align:center;font-family:monospace"
+        pieces = []
+        for token, bits in zip(self.tokens, self.bits, strict=True):
+            share = min(max(bits, 0) / 16, 1)  # de blanco (0 bits) a naranja (16 o más)
+            color = "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
+            pieces.append(
+                f'<span style="{style};background:{color}">{escape(token)}<br><small>{bits:.1f}</small></span>'
+            )
+        return f'<div style="line-height:1.3">{"".join(pieces)}</div>'
+
+
+def plot_bars(
+    values: Mapping[str, float],
+    *,
+    xlabel: str,
+    reference: tuple[str, float] | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Barras horizontales con su número, en el orden dado (la primera, arriba).
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Nombre → valor, 0 o mayor.
+    reference : (str, float), optional
+        Una raya vertical con su nombre, por ejemplo el azar.
+
+    Raises
+    ------
+    ValueError
+        Si no hay valores o alguno es negativo.
+
+    Notes
+    -----
+    Se enseña en la sesión 05.
+    """
+    if not values or min(values.values()) < 0:
+        raise ValueError(f"Hace falta al menos un valor y ninguno negativo; he recibido {dict(values)!r}.")
+    ax = _axes(ax, height=0.42 * len(values) + 1.2)
+    bars = ax.barh(list(values), list(values.values()), color=BLUE)
+    ax.bar_label(bars, [f"{v:.0f}" if v >= 100 else f"{v:.2f}" for v in values.values()], padding=4)
+    ax.invert_yaxis()
+    if reference is not None:
+        ax.axvline(reference[1], color=RED, linestyle="--", linewidth=2)
+        ax.annotate(f" {reference[0]}", (reference[1], -0.5), color=RED, va="top", annotation_clip=False)
+    ax.set(xlabel=xlabel, title=title, xlim=(0, 1.14 * max([*values.values(), 1e-9])))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_pairs(
+    columns: Mapping[str, Sequence[float]], *, ylabel: str, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """La misma medida en varias versiones de cada caso: una línea por caso, y la mediana en naranja con su número.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence of float
+        Nombre de la versión → un valor positivo por caso, en el mismo orden en todas. El eje es logarítmico.
+
+    Raises
+    ------
+    ValueError
+        Si hay menos de dos versiones, no tienen los mismos casos o algún valor no es positivo.
+
+    Notes
+    -----
+    Se enseña en la sesión 05.
+    """
+    sizes = {name: len(values) for name, values in columns.items()}
+    if len(sizes) < 2 or len(set(sizes.values())) != 1 or not all(v > 0 for vs in columns.values() for v in vs):
+        raise ValueError(f"Hacen falta dos versiones o más, con los mismos casos y positivos; he recibido {sizes}.")
+    table = np.array(list(columns.values()))  # (versiones, casos)
+    ax = _axes(ax, width=2.4 * len(table) + 1)
+    x = np.arange(len(table))
+    ax.plot(x, table, "o-", color=BLUE, alpha=0.35, markersize=4, linewidth=1)
+    middle = np.median(table, axis=1)
+    ax.plot(x, middle, "D--", color=RED, markersize=9, linewidth=3)
+    for i, value in enumerate(middle):
+        ax.annotate(f"  mediana {value:.0f}", (i, value), color=RED, va="bottom", fontsize=12, fontweight="bold")
+    ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.3, len(table) - 0.4))
+    ax.set_xticks(x, list(columns), fontsize=12)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def plot_windows(
+    windows: Sequence[int], series: Mapping[str, Sequence[float]], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Perplejidad frente al tamaño de la ventana (eje logarítmico); una línea por avance. Se enseña en la sesión 05.
+
+    Raises
+    ------
+    ValueError
+        Si una serie no tiene tantos valores como ``windows``.
+    """
+    ax = _lines(windows, series, xlabel="Ventana (tokens)", ylabel="Perplejidad", title=title, ax=ax)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(windows, windows)
     return ax

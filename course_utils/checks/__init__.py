@@ -10,7 +10,7 @@ import dis
 import inspect
 import types
 
-from . import session_01, session_02, session_03, session_04
+from . import session_01, session_02, session_03, session_04, session_05
 from .rules import Outcome, Rule
 
 EXERCISES: dict[str, tuple[Rule, ...]] = {
@@ -18,6 +18,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
     **session_02.EXERCISES,
     **session_03.EXERCISES,
     **session_04.EXERCISES,
+    **session_05.EXERCISES,
 }
 
 
