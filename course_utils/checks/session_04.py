@@ -148,7 +148,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
     "4.4": (
         Rule(
             "Cuenta las palabras seguidas que están igual en el texto",
-            _values(4, "Un pato entra en la consulta", "Ayer un pato entra en el bar."),
+            _values(4, "un pato entra en la consulta", "ayer un pato entra en el cine"),
             "Prueba cada trozo de la muestra, words[i:j], y quédate con el más largo que aparezca en el texto.",
         ),
         Rule(
