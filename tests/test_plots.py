@@ -207,3 +207,64 @@ def test_learning_curves_mark_the_best_epoch():
     for train, validation in [([1, 2], [1]), (None, [])]:
         with pytest.raises(ValueError, match="un valor por época"):
             plots.plot_learning_curves(train, validation)
+
+
+# ---------------------------------------------------------------- sesión 05
+DRAWINGS_05 = [
+    lambda ax: plots.plot_bars({"$a$": 4096.0, "b": 1.547}, xlabel="x", reference=("azar", 2), title="T", ax=ax),
+    lambda ax: plots.plot_pairs({"reales": [10, 30, 20], "barajadas": [100, 400, 200]}, ylabel="y", title="T", ax=ax),
+    lambda ax: plots.plot_windows([8, 16, 32], {"a": [9, 8, 7], "b": [8, 7, 6]}, title="T", ax=ax),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS_05)
+def test_session_05_draws_on_the_given_axes_or_a_new_one(draw):
+    test_draws_on_the_given_axes_or_a_new_one(draw)
+
+
+def test_bars_show_names_numbers_and_the_reference():
+    ax = DRAWINGS_05[0](None)
+    assert [bar.get_width() for bar in ax.patches] == [4096, 1.547]
+    assert {"4096", "1.55", " azar"} <= set(texts(ax))
+    assert [line.get_xdata()[0] for line in ax.lines] == [2]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # la primera, arriba
+
+
+def test_pairs_have_a_line_per_case_and_the_median():
+    ax = DRAWINGS_05[1](None)
+    assert [list(line.get_ydata()) for line in ax.lines] == [[10, 100], [30, 400], [20, 200], [20, 200]]
+    assert texts(ax) == ["mediana 20", "mediana 200"] and ax.get_yscale() == "log"
+
+
+def test_windows_are_on_a_logarithmic_axis_with_their_sizes():
+    ax = DRAWINGS_05[2](None)
+    assert ax.get_xscale() == "log" and [t.get_text() for t in ax.get_xticklabels()] == ["8", "16", "32"]
+
+
+def test_surprise_is_escaped_and_can_be_read_without_html():
+    shown = plots.Surprise(["␣a", "<b>", "&", "$"], [0.04, 16.0, 99.0, 8.0])
+    assert repr(shown) == "␣a(0.0) <b>(16.0) &(99.0) $(8.0)"
+    html = shown._repr_html_()
+    assert "<b>" not in html and "&lt;b&gt;" in html and "&amp;<" in html and "<script" not in html
+    for number in ("0.0", "16.0", "99.0", "8.0"):
+        assert f"<small>{number}</small>" in html
+    assert html.count("background:#FFFFFF") == 0 and html.count("background:#E69F00") == 2  # 16 bits o más
+    assert html.count("<span") == html.count("</span>") == 4
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.plot_bars({}, xlabel="x"),
+        lambda: plots.plot_bars({"a": -1.0}, xlabel="x"),
+        lambda: plots.plot_pairs({"a": [1]}, ylabel="y"),
+        lambda: plots.plot_pairs({"a": [1, 2], "b": [1]}, ylabel="y"),
+        lambda: plots.plot_pairs({"a": [1], "b": [0]}, ylabel="y"),
+        lambda: plots.plot_windows([8], {"a": [1, 2]}),
+        lambda: plots.Surprise([], []),
+        lambda: plots.Surprise(["a"], [1.0, 2.0]),
+    ],
+)
+def test_session_05_bad_data(draw):
+    with pytest.raises(ValueError, match="recib"):
+        draw()

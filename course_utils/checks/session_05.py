@@ -26,7 +26,13 @@ def _number(received, expected: float, atol: float = 1e-4) -> str | None:
 
 # ---------------------------------------------------------------- ejercicio 5.1: regla de la cadena
 def next_probs(prefix) -> dict[str, float]:
-    """P(palabra | todas las anteriores) de un modelo de juguete: depende del prefijo entero y de su orden."""
+    """P(palabra | todas las anteriores) de un modelo de juguete: depende del prefijo entero y de su orden.
+
+    Raises
+    ------
+    TypeError
+        Si el prefijo no es una lista o una tupla de palabras.
+    """
     if not isinstance(prefix, tuple | list):
         raise TypeError(f"el prefijo debe ser una lista o una tupla de palabras y es {prefix!r}")
     seed = sum((i + 1) * (WORDS.index(word) + 1) for i, word in enumerate(prefix))
