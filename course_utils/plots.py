@@ -568,7 +568,10 @@ def plot_learning_curves(
     if train is None:
         ax.margins(y=0.25)
         for epoch, value in zip(epochs, validation, strict=True):
-            ax.annotate(f"{value:.3f}", (epoch, value), (0, 11), textcoords="offset points", ha="center", fontsize=11)
+            ax.annotate(
+                f"{value:.3f}", (epoch, value), (0, 13), textcoords="offset points", ha="center", fontsize=11,
+                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+            )  # fmt: skip
     if best < len(epochs):
         ax.axvspan(best, len(epochs), color=RED, alpha=0.08)
         ax.text(
