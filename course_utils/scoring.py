@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -162,7 +162,7 @@ class Perplexity:
 def perplexity(
     model,
     tokenizer,
-    texts: Sequence[str],
+    texts: Iterable[str],
     *,
     window: int | None = None,
     stride: int | None = None,
@@ -180,7 +180,7 @@ def perplexity(
     model, tokenizer
         Un decodificador, en modo evaluación, y su tokenizador (no hace falta que tenga token de relleno). Se calcula
         donde esté el modelo: ``model.to("cuda")`` antes, si tienes GPU.
-    texts : sequence of str
+    texts : iterable of str
         Los textos, del largo que sea.
     window : int, optional
         Tokens que ve el modelo a la vez, 2 o más; por defecto, todo su contexto.
@@ -206,6 +206,7 @@ def perplexity(
     Jelinek et al. (1977), *Perplexity—a measure of the difficulty of speech recognition tasks*. Se enseña en la
     sesión 05.
     """
+    texts = list(texts) if isinstance(texts, Iterable) and not isinstance(texts, str) else texts
     rows = _encode(model, tokenizer, texts, add_start_token)
     window, stride = _check_window(model, window, stride, batch_size, longest=max(map(len, rows)))
     spans = [(row, *span) for row, ids in enumerate(rows) for span in _windows(len(ids), window, stride)]
@@ -258,7 +259,7 @@ def _start_token(owner, name: str, remedy: str) -> int:
 
 def _encode(model, tokenizer, texts, add_start_token: bool) -> list[list[int]]:
     """Los ids de cada texto, comprobados."""
-    if isinstance(texts, str) or not len(texts) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"Hace falta una lista con al menos un texto y he recibido {str(texts)[:60]!r}. ¿[texto]?")
     if getattr(model, "training", False):
         raise ValueError(
@@ -266,7 +267,7 @@ def _encode(model, tokenizer, texts, add_start_token: bool) -> list[list[int]]:
         )
     remedy = "usa add_start_token=False"
     start = [_start_token(tokenizer, "el tokenizador", remedy)] if add_start_token else []
-    rows = [start + ids for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+    rows = [start + ids for ids in tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]]
     for i, ids in enumerate(rows):
         if len(ids) < 2:
             raise ValueError(

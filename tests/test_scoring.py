@@ -267,6 +267,10 @@ def test_batch_size_order_and_padding_side_change_nothing(batch_size, order, sid
     assert found.value == pytest.approx(sum(alone).value, rel=1e-5)
 
 
+def test_texts_can_be_any_iterable(model):
+    assert perplexity(model, letters(), (text for text in TEXTS)) == perplexity(model, letters(), tuple(TEXTS))
+
+
 def test_padding_of_real_text_does_not_count(mini):
     texts = ["Sí.", "Llegó a la venta cuando anochecía, y pidió de cenar; no había más que truchuelas."]
     together = perplexity(*mini, texts)
@@ -345,6 +349,7 @@ def without_start():
 
 BAD_CORPUS = [
     ([], {}, r"al menos un texto.*\[\]"),
+    (None, {}, r"al menos un texto.*None"),
     ("abc", {}, r"al menos un texto.*'abc'.*\[texto\]"),
     (["abc", 3], {}, r"al menos un texto"),
     (["abc", ""], {}, r"texto 1, '', da 0 tokens.*Quítalo\."),
