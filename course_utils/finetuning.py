@@ -331,7 +331,8 @@ def longest_shared(training: Sequence[str], samples: Sequence[str]) -> list[int]
     """
     training, samples = ([texts] if isinstance(texts, str) else texts for texts in (training, samples))
     numbers: dict[str, int] = {}
-    border = np.array([2**63], dtype=np.uint64)  # no es el número de ninguna palabra: los trozos no lo cruzan
+    # Entre textos, un número que no es de ninguna palabra (impar: si no, dos seguidos se anularían en el hash).
+    border = np.array([0xD1B54A32D192ED03], dtype=np.uint64)
     texts = [[numbers.setdefault(w, len(numbers) + 1) for w in _WORD.findall(text.lower())] for text in training]
     source = np.concatenate([part for ids in texts for part in (np.array(ids, dtype=np.uint64), border)] or [border])
     rows = [np.array([numbers.get(w, 0) for w in _WORD.findall(s.lower())], dtype=np.uint64) for s in samples]

@@ -284,6 +284,7 @@ def test_longest_shared_equals_brute_force(training, sample):
 def test_longest_shared_ignores_case_and_punctuation_and_stays_inside_a_text():
     found = f.longest_shared("¡Ay de mí!, dijo.", ["Ay, de MÍ", "zas", "él dijo que ay de ti"])
     assert found == [3, 0, 2]
+    assert f.longest_shared(["b", ""], ["a a b"]) == [1]  # dos fronteras seguidas no son dos palabras desconocidas
     assert f.longest_shared(["uno dos", "tres cuatro"], ["dos tres", "uno dos tres cuatro"]) == [1, 2]
 
 
