@@ -29,7 +29,7 @@ def corpus():
     def text(n_pieces):
         return "".join(PIECES[i] for i in torch.randint(len(PIECES), (n_pieces,), generator=pick).tolist())
 
-    return [text(1 + i % 3) for i in range(200)], [text(24 + i) for i in range(5)]
+    return [text(1 + i % 2) for i in range(200)], [text(24 + i) for i in range(5)]
 
 
 def usual_loop(model, tokenizer, texts):
