@@ -252,6 +252,35 @@ def test_the_first_layer_of_the_encoder_starts_by_looking_at_its_neighbours(pret
         assert second[:, head].diagonal(shift, -2, -1).mean() < 0.02
 
 
+def test_the_other_layers_can_be_woken_up(pretrain):
+    """Con los estados de dentro, sin senos ni cosenos a la vista, cada cabeza encuentra a su vecino."""
+    args = pretrain.parse(["--role", "encoder", "--output", "x", "--corpus", "x", "--layers", "2"])
+    model = pretrain.build_model(4096, args).eval()
+    ids = torch.randint(5, 4096, (40, 256), generator=torch.Generator().manual_seed(0))
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    pretrain.wake_attention(model, ids[:32])
+    with torch.no_grad():
+        second = model(input_ids=ids[32:], output_attentions=True).attentions[1]  # textos que no ha visto
+    for head, shift in enumerate((-3, 3)):
+        assert second[:, head].diagonal(shift, -2, -1).mean() > 0.4
+    assert (second[:, 2:].max(dim=-1).values < 0.05).all()  # las dos cabezas sin vecino siguen como estaban
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    part = "bert.encoder.layer.1.attention.self."
+    assert changed == {part + "query.weight", part + "query.bias", part + "key.weight"}
+
+
+def test_queries_and_keys_can_have_their_own_decay(pretrain):
+    args = ["--role", "encoder", "--output", "x", "--corpus", "x", "--weight-decay", "0.2", "--weight-decay-qk", "0"]
+    args = pretrain.parse(args)
+    model = pretrain.build_model(300, args)
+    names = {p: name for name, p in model.named_parameters()}
+    muon, _ = pretrain.build_optimizers(model, args)
+    found = {names[p]: group["weight_decay"] for group in muon.param_groups for p in group["params"]}
+    assert len(found) == 6 * 6 and set(found.values()) == {0.2, 0.0}
+    for name, decay in found.items():
+        assert (decay == 0) == (".query." in name or ".key." in name)
+
+
 def test_muon_scales_linear_and_conv1d_alike(pretrain):
     """La misma matriz, guardada al derecho (nn.Linear) o al revés (Conv1D), recibe el mismo cambio."""
     g = torch.randn(8, 24, generator=torch.Generator().manual_seed(0))  # (in, out)
