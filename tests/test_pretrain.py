@@ -252,6 +252,9 @@ def test_the_first_layer_of_the_encoder_starts_by_looking_at_its_neighbours(pret
         assert second[:, head].diagonal(shift, -2, -1).mean() < 0.02
 
 
+WOKEN = ("query.weight", "query.bias", "key.weight")
+
+
 def test_the_other_layers_can_be_woken_up(pretrain):
     """Con los estados de dentro, sin senos ni cosenos a la vista, cada cabeza encuentra a su vecino."""
     args = pretrain.parse(["--role", "encoder", "--output", "x", "--corpus", "x", "--layers", "2"])
@@ -265,8 +268,7 @@ def test_the_other_layers_can_be_woken_up(pretrain):
         assert second[:, head].diagonal(shift, -2, -1).mean() > 0.4
     assert (second[:, 2:].max(dim=-1).values < 0.05).all()  # las dos cabezas sin vecino siguen como estaban
     changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
-    part = "bert.encoder.layer.1.attention.self."
-    assert changed == {part + "query.weight", part + "query.bias", part + "key.weight"}
+    assert changed == {"bert.encoder.layer.1.attention.self." + name for name in WOKEN}
 
 
 def test_queries_and_keys_can_have_their_own_decay(pretrain):
@@ -303,6 +305,23 @@ def test_starts_from_other_weights_and_tokenizer(whole, corpus, tmp_path, pretra
     before, after = weights(output), weights(tmp_path / "t")
     for name in (n for n in before if n.startswith("modelo.")):
         torch.testing.assert_close(after[name], before[name], atol=2e-3, rtol=2e-3)
+
+
+def test_wake_starts_from_other_weights_with_new_queries_and_keys(whole, corpus, tmp_path, pretrain):
+    role, output = whole
+    if role != "encoder":
+        pytest.skip("solo se despierta al encoder")
+    exported = tmp_path / "modelo"
+    pretrain.main(["--output", str(output), "--export", str(exported)])
+    process = run(
+        corpus, tmp_path / "t", "--steps", "1", "--warmup", "1000000", "--init", str(exported), "--wake", *ENCODER
+    )
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    before, after = weights(output), weights(tmp_path / "t")
+    new = {n for n in before if n.startswith("modelo.") and (after[n] - before[n]).abs().max() > 5e-3}
+    part = "modelo.bert.encoder.layer.1.attention.self."
+    assert {part + "query.weight", part + "key.weight"} <= new <= {part + p for p in WOKEN}
 
 
 @pytest.mark.parametrize(
