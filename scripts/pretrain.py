@@ -198,13 +198,18 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     hidden = {n: p for n, p in model.named_parameters() if (".h." in n or ".layer." in n) and p.ndim == 2}
     rest = [p for n, p in model.named_parameters() if n not in hidden]
     transposed = args.role == "encoder"  # nn.Linear de BERT es (out, in); Conv1D de GPT-2, (in, out)
+    decay = dict.fromkeys(hidden, args.weight_decay)
+    if args.weight_decay_qk is not None:
+        decay |= {n: args.weight_decay_qk for n in hidden if ".query." in n or ".key." in n}
+    kinds = dict.fromkeys((p.shape, decay[n]) for n, p in hidden.items())
     groups = [
         {
-            "params": [p for p in hidden.values() if p.shape == shape],
+            "params": [p for n, p in hidden.items() if (p.shape, decay[n]) == (shape, rate)],
             "blocks": 3 if not transposed and shape[1] == 3 * shape[0] else 1,  # q, k y v fundidas en c_attn
             "transposed": transposed,
+            "weight_decay": rate,
         }
-        for shape in dict.fromkeys(p.shape for p in hidden.values())
+        for shape, rate in kinds
     ]
     dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
     muon = Muon(groups, lr=args.muon_lr, weight_decay=args.weight_decay, dtype=dtype)
@@ -282,6 +287,7 @@ def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
             pad_token_id=SPECIAL.index(PAD),
         )
         model = BertForMaskedLM(config)
+        model.set_attn_implementation("eager")  # en CPU y con trozos cortos, más rápida que sdpa
         look_at_neighbours(model)
         return model
     config = GPT2Config(
@@ -327,6 +333,64 @@ def look_at_neighbours(model: BertForMaskedLM, scale: float = 0.03, sharpness: f
         layer.key.weight[rows, sines] = layer.key.weight[rows + n, cosines] = sharpness
 
 
+HEADS_LOOK_AT = ((-3, 3), (-1, 1, -4, 4), (-1, 1, -2, 2), (-1, 1, -3, 3), (-1, 1, -2, 2))  # capas 2 a 6, por cabezas
+
+
+@torch.no_grad()
+def wake_attention(model: BertForMaskedLM, inputs: torch.Tensor, sharpness: float = 4.0, ridge: float = 0.1) -> None:
+    """Consultas y claves nuevas en las capas 2 a 6 de un encoder entrenado cuya atención se quedó casi uniforme.
+
+    Cada cabeza mira al vecino que dice `HEADS_LOOK_AT`. Por dentro ya no hay senos ni cosenos, así que la posición se
+    busca donde esté: análisis discriminante lineal de los estados de `inputs` (B, T), con la posición como clase. La
+    clave es lo que el estado dice de su posición y la consulta, lo que dirá el vecino, por mínimos cuadrados.
+    """
+    size = model.config.hidden_size // model.config.num_attention_heads
+    for number, shifts in zip(range(1, model.config.num_hidden_layers), HEADS_LOOK_AT, strict=False):
+        states = model.bert(input_ids=inputs, output_hidden_states=True).hidden_states[number]  # (B, T, H)
+        center = states.mean(dim=(0, 1))
+        states = states - center
+        means = states.mean(dim=0)  # (T, H)
+        inner = (states - means).flatten(0, 1)
+        covariance = inner.T @ inner / len(inner)
+        covariance.diagonal().add_(ridge * covariance.diagonal().mean())
+        values, vectors = torch.linalg.eigh(covariance)
+        white = vectors * values.rsqrt() @ vectors.T  # (H, H)
+        axes = white @ torch.linalg.svd(means @ white, full_matrices=False).Vh[:size].T  # (H, D)
+        told, expected = states @ axes, means @ axes  # (B, T, D) y (T, D)
+        attention = model.bert.encoder.layer[number].attention.self
+        for head, shift in enumerate(shifts):
+            first, last = max(0, -shift), len(means) - max(0, shift)
+            target = expected[first + shift : last + shift].expand(len(told), -1, -1)
+            seen = told[:, first:last].flatten(0, 1)
+            turn = torch.linalg.solve(seen.T @ seen, seen.T @ target.flatten(0, 1))  # (D, D)
+            rows = slice(size * head, size * (head + 1))
+            key, query = axes.T, (axes @ turn).T
+            balance = (key.norm() / query.norm()) ** 0.5
+            attention.key.weight[rows] = sharpness**0.5 / balance * key
+            attention.query.weight[rows] = sharpness**0.5 * balance * query
+            attention.query.bias[rows] = -attention.query.weight[rows] @ center
+
+
+def masked_states(bert, inputs: torch.Tensor, seen: torch.Tensor, positions=None) -> torch.Tensor:
+    """Estados finales del encoder donde `seen` (B, T) es cierto, tantos en cada fila: (N, H).
+
+    La última capa solo se calcula en esas posiciones, porque nadie mira las otras; las demás capas, en todas.
+    """
+    *early, last = bert.encoder.layer
+    states = bert.embeddings(input_ids=inputs, position_ids=positions)  # (B, T, H)
+    for layer in early:
+        states = layer(states)
+    asking, attention = states[seen].view(len(states), -1, states.size(-1)), last.attention.self  # (B, M, H)
+
+    def heads(x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)  # (B, cabezas, T o M, D)
+
+    q, k, v = heads(attention.query(asking)), heads(attention.key(states)), heads(attention.value(states))
+    weights = (q @ k.mT * attention.scaling).softmax(dim=-1)
+    mixed = (attention.dropout(weights) @ v).transpose(1, 2).flatten(2)  # (B, M, H)
+    return last.feed_forward_chunk(last.attention.output(mixed, asking)).flatten(0, 1)
+
+
 class Loss(torch.nn.Module):
     """Entropía cruzada media (nats por token con blanco) del modelo en un lote, (B, T) y (B, T)."""
 
@@ -337,8 +401,7 @@ class Loss(torch.nn.Module):
     def forward(self, inputs: torch.Tensor, targets: torch.Tensor, positions=None) -> torch.Tensor:
         if isinstance(self.model, BertForMaskedLM):  # la cabeza, solo donde hay algo que adivinar
             seen = targets != -100
-            states = self.model.bert(input_ids=inputs, position_ids=positions).last_hidden_state[seen]  # (N, H)
-            logits, targets = self.model.cls(states), targets[seen]
+            logits, targets = self.model.cls(masked_states(self.model.bert, inputs, seen, positions)), targets[seen]
         else:
             logits = self.model(input_ids=inputs).logits  # (B, T, V)
         return F.cross_entropy(logits.float().flatten(0, -2), targets.flatten())
@@ -386,6 +449,9 @@ def train(args) -> float:
     if done:
         check_same_run(done[-1], args)
         start = load_state(done[-1], model, optimizers)
+    elif args.wake:
+        tokens = batch_at(ids, 0, 96, args.context - 2, args.seed)[:, 1:]
+        wake_attention(model, mask_at(tokens, 0, 1, args.mask_rate, args.seed)[0].to(accelerator.device))
     if start >= args.steps:
         raise ValueError(f"Este entrenamiento ya llegó al paso {start}. Para seguir, pide más: --steps {2 * start}.")
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
@@ -502,6 +568,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--export", type=Path, help="no entrena: exporta el último punto de control aquí")
     parser.add_argument("--tokenizer", type=Path, help="usa el tokenizador de este modelo en vez de aprender uno")
     parser.add_argument("--init", type=Path, help="parte de los pesos (y el tokenizador) de este modelo exportado")
+    parser.add_argument("--wake", action="store_true", help="encoder, con --init: las capas 2 a 6 miran a sus vecinos")
     parser.add_argument("--role", choices=["decoder", "encoder"], default="decoder", help="GPT-2 o BERT")
     parser.add_argument("--mask-rate", type=float, default=0.3, help="encoder: fracción de tokens tapados al empezar")
     parser.add_argument("--mask-rate-end", type=float, default=0.15, help="encoder: esa fracción al acabar")
@@ -517,6 +584,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: vectores, sesgos y normas")
     parser.add_argument("--muon-lr", type=float, default=0.02, help="Muon: matrices internas")
     parser.add_argument("--weight-decay", type=float, default=0.01)
+    parser.add_argument("--weight-decay-qk", type=float, help="encoder: el de consultas y claves (si no, el mismo)")
     parser.add_argument("--warmup", type=int, default=100, help="pasos de subida")
     parser.add_argument("--decay", type=float, default=0.4, help="fracción final de pasos en que baja la tasa")
     parser.add_argument("--clip", type=float, default=1.0)
