@@ -54,7 +54,7 @@ def usual_loop(model, tokenizer, texts):
 
 
 def ours(model, tokenizer, texts):
-    return scoring.perplexity(model, tokenizer, texts, window=WINDOW, stride=STRIDE, batch_size=4).nll
+    return scoring.perplexity(model, tokenizer, texts, window=WINDOW, stride=STRIDE, batch_size=3).nll
 
 
 METHODS = {"curso": ours, "bucle de costumbre": usual_loop}
