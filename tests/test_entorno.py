@@ -114,12 +114,12 @@ def test_makefile_has_only_relative_paths():
     assert "CURDIR" not in text and "abspath" not in text and "realpath" not in text
 
 
-def test_ci_calls_make_test_and_nothing_else():
+def test_ci_installs_the_browser_and_calls_make_test():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     code = [line for line in lines if line and not line.startswith("#")]
     assert code[0] == "set -euo pipefail"
     assert code[1].startswith("cd ")
-    assert code[2:] == ["make test"]
+    assert code[2:] == [".ci/sistema", "make test"]
     assert os.access(ROOT / ".ci" / "run", os.X_OK) or os.name == "nt"
 
 
