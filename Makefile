@@ -21,6 +21,7 @@ Generar texto en español con Transformers: órdenes
   make lab         prepara el entorno la primera vez y abre JupyterLab, en español, en notebooks/
   make test        prepara el entorno la primera vez y pasa todas las pruebas y todos los cuadernos
   make notebooks   reconstruye los cuadernos a partir de notebooks/fuente/
+  make slides      hace las figuras y convierte las diapositivas en HTML y PDF, en slides/dist/
   make bench       mide la velocidad del código de generación (unos minutos)
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
@@ -33,7 +34,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks bench clean
+.PHONY: help env lab test notebooks slides bench clean
 
 help:
 	$(info $(HELP))
@@ -46,10 +47,10 @@ lab: env
 	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=notebooks $(JUPYTER_ARGS)
 
 # Las pruebas no usan la red (un modelo que falte tiene que verse aquí) ni los ajustes de tu terminal.
-test notebooks bench: export HF_HUB_OFFLINE := 1
-test notebooks bench: export PYTHONHASHSEED := 0
-test notebooks bench: export CURSO_PERFIL := mini
-test notebooks: export MPLBACKEND :=
+test notebooks slides bench: export HF_HUB_OFFLINE := 1
+test notebooks slides bench: export PYTHONHASHSEED := 0
+test notebooks slides bench: export CURSO_PERFIL := mini
+test notebooks slides: export MPLBACKEND :=
 
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
@@ -59,6 +60,10 @@ test: env
 
 notebooks: env
 	$(VENV_PYTHON) scripts/build_notebooks.py
+
+slides: env
+	$(VENV_PYTHON) slides/figures.py
+	$(VENV_PYTHON) scripts/build_slides.py
 
 bench: env
 	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
