@@ -164,28 +164,29 @@ def inline(text: str, folder: Path, pattern: str) -> str:
     return re.sub(pattern, replace, text)
 
 
-def marp_command(folder: Path) -> list[str]:
-    """Marp con la versión fijada; lo instala la primera vez o cuando cambia ``package-lock.json``.
+def install_node_modules(folder: Path) -> Path:
+    """Instala con npm lo que fija ``package-lock.json``, la primera vez o cuando cambia; devuelve ``node_modules``.
 
     Raises
     ------
     ValueError
         Si no hay Node.js o la instalación no termina.
     """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
+    npm = shutil.which("npm")
+    if not npm or not shutil.which("node"):
         raise ValueError(NO_NODE)
     lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
-    stamp = folder / "node_modules" / ".curso"
+    modules = folder / "node_modules"
+    stamp = modules / ".curso"
     if not stamp.is_file() or stamp.read_text() != lock:
-        print("Instalo Marp con npm (solo la primera vez)…", flush=True)
+        print("Instalo Marp y el diccionario con npm (solo la primera vez)…", flush=True)
         install = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
         done = subprocess.run(install, cwd=folder, capture_output=True, text=True, encoding="utf-8")
         if done.returncode:
             reason = "\n".join(done.stderr.strip().splitlines()[-4:])
             raise ValueError(f"npm no ha podido instalar Marp:\n{reason}\nCómo seguir: mira la red y repite la orden.")
         stamp.write_text(lock)
-    return [node, str(folder / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"), "--no-config-file"]
+    return modules
 
 
 def build(root: Path, decks: list[Path], output: Path) -> None:
@@ -200,7 +201,8 @@ def build(root: Path, decks: list[Path], output: Path) -> None:
     chrome = browser.find_browser()
     if chrome is None:
         raise ValueError(browser.MISSING)
-    command = marp_command(folder)
+    marp = install_node_modules(folder) / "@marp-team" / "marp-cli" / "marp-cli.js"
+    command = [shutil.which("node"), str(marp), "--no-config-file"]
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)

@@ -216,8 +216,8 @@ def show_all(page, html: Path) -> None:
     page.add_style_tag(
         content="html, body { overflow: visible !important; height: auto !important } "
         "svg[data-marpit-svg] { display: block !important; position: static !important; "
-        "visibility: visible !important; opacity: 1 !important; content-visibility: visible !important; width: 1280px !important; "
-        "height: 720px !important; pointer-events: auto !important }"
+        "visibility: visible !important; opacity: 1 !important; content-visibility: visible !important; "
+        "width: 1280px !important; height: 720px !important; pointer-events: auto !important }"
     )
     page.evaluate("document.fonts.ready")
 
