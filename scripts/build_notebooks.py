@@ -3,6 +3,7 @@
 De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
 (ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
 Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
+Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas guardadas se quedan si el código es el mismo.
 
 En la fuente:
 
@@ -470,14 +471,14 @@ def build_all(root: Path, names: list[str] = (), *, timeout: int = 300, text_onl
     """Construye los cuadernos y devuelve los que han cambiado; con ``text_only``, sin ejecutar nada."""
     notebooks = [(target, generate(target)) for target in find_targets(root, names)]  # fallar antes de ejecutar
     total = sum(cell.cell_type == "code" for _, notebook in notebooks for cell in notebook.cells)
+    for target, notebook in notebooks if text_only else ():
+        reuse_outputs(notebook, target)
     written = []
     with tqdm(total=total, unit="celda", disable=None) as bar:
         for target, notebook in notebooks:
             bar.set_description(target.label)
             target.path.parent.mkdir(parents=True, exist_ok=True)
-            if text_only:
-                reuse_outputs(notebook, target)
-            else:
+            if not text_only:
                 execute(notebook, target, timeout=timeout, on_cell=bar.update)
                 keep_outputs(notebook, target)
             nbformat.validate(notebook)

@@ -36,8 +36,8 @@ REQUIREMENTS = """\
 Leer código de Python y haber visto qué es una red neuronal. No hace falta saber nada de Transformers: se empieza en la
 sesión 01. Cada sesión se apoya en las anteriores; lo que pide cada una está en su sección."""
 LICENCES = """\
-- El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}): puedes
-  copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto está en [LICENSE](../LICENSE).
+- El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
+  puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
   [chistes][f3], [textos literarios][f4] y [novela][f5].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
@@ -57,10 +57,11 @@ Para dar el curso desde tu propio repositorio:
    python scripts/fork_course.py TU-USUARIO/TU-REPOSITORIO    # o bien: make fork REPO=TU-USUARIO/TU-REPOSITORIO
    ```
 
-3. Mira lo que ha cambiado con `git diff`, pasa `make test` y súbelo. La orden se puede repetir y deshacer: con el nombre
-   de antes, todo vuelve a quedar como estaba.
+3. Mira lo que ha cambiado con `git diff`, pasa `make test` y súbelo. La orden se puede repetir y deshacer: con el
+   nombre de antes, todo vuelve a quedar como estaba.
 
-Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.toml), y `make enlaces` prueba que responden."""
+Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.toml), y `make enlaces` prueba que
+responden."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
     except ValueError as error:
         raise ValueError(f"{SOURCES}/{path.name}, {error}") from None
     title = found(r"^# (\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
-    intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[1]
+    intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[
+        1
+    ]
     goals = section("Qué sabrás hacer")
     facts = found(
         r"^\*\*Duración:\*\* (.+?)\. \*\*Antes conviene saber:\*\* (.+)\Z", goals, "la línea de duración y requisitos"
@@ -211,9 +214,7 @@ def render_session(session: Session, trains: dict[str, str], root: Path) -> str:
         if (root / deck).exists()
         else ""
     )
-    rows = "".join(
-        f"| {e.number} | `{e.function}` | {trains[e.number]} | {e.section} |\n" for e in session.exercises
-    )
+    rows = "".join(f"| {e.number} | `{e.function}` | {trains[e.number]} | {e.section} |\n" for e in session.exercises)
     return (
         f"## {session.heading}\n\n{session.intro}\n\n"
         f"{links.colab_badge(f'notebooks/{notebook}', root)}\n\n"

@@ -2,9 +2,9 @@
 
     python scripts/check_links.py        # o bien: make enlaces
 
-Pide cada dirección de ``enlaces.toml`` y la del repositorio: primero solo la cabecera (HEAD) y, si el servidor no quiere,
-la página (GET). Los sitios se visitan a la vez; las páginas de un mismo sitio, una tras otra y con una pausa, que es lo
-que piden los archivos de artículos.
+Pide cada dirección de ``enlaces.toml`` y la del repositorio: primero solo la cabecera (HEAD) y, si el servidor no
+quiere, la página (GET). Los sitios se visitan a la vez; las páginas de un mismo sitio, una tras otra y con una pausa,
+que es lo que piden los archivos de artículos.
 
 - ✗ rota: 404, 410 y otros errores 4xx, un certificado que no vale o un sitio que no existe. El programa acaba con 1.
 - ⚠️ dudosa: el servidor no deja mirar (401, 403, 429), falla (5xx) o tarda. Ábrela en el navegador; no es un error.
@@ -121,7 +121,9 @@ def check_urls(urls: list[str], *, timeout=15.0, retries=2, pause=0.5, workers=8
     for url in urls:
         hosts[urlsplit(url).netloc].append(url)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        groups = pool.map(lambda group: check_host(group, timeout=timeout, retries=retries, pause=pause), hosts.values())
+        groups = pool.map(
+            lambda group: check_host(group, timeout=timeout, retries=retries, pause=pause), hosts.values()
+        )
         results = [result for group in groups for result in group]
     if any(r.verdict == UNREACHABLE for r in results) and all(r.verdict in (UNREACHABLE, DOUBTFUL) for r in results):
         return None
