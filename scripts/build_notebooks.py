@@ -3,7 +3,7 @@
 De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
 (ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
 Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
-Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas guardadas se quedan si el código es el mismo.
+Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas se quedan si el código es el mismo.
 
 En la fuente:
 
