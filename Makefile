@@ -4,6 +4,7 @@
 PYTHON ?= python3
 JUPYTER_ARGS ?=
 PIP_ARGS ?=
+REPO ?=
 
 VENV_PYTHON := $(if $(filter Windows_NT,$(OS)),.venv/Scripts/python.exe,.venv/bin/python)
 # Si alguien elige PYTHON, se usa ese y ninguno más; si no, vale otro del PATH cuando python3 es viejo.
@@ -20,9 +21,11 @@ Generar texto en español con Transformers: órdenes
 
   make lab         prepara el entorno la primera vez y abre JupyterLab, en español, en notebooks/
   make test        prepara el entorno la primera vez y pasa todas las pruebas y todos los cuadernos
-  make notebooks   reconstruye los cuadernos a partir de notebooks/fuente/
+  make notebooks   reconstruye los cuadernos y las páginas a partir de notebooks/fuente/
   make slides      hace las figuras y convierte las diapositivas en HTML y PDF, en slides/dist/
   make bench       mide la velocidad del código de generación (unos minutos)
+  make enlaces     prueba, con red, que los enlaces externos responden
+  make fork        pasa el curso a tu repositorio           make fork REPO=dueño/nombre
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -34,7 +37,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks slides bench clean
+.PHONY: help env lab test notebooks slides bench enlaces fork clean
 
 help:
 	$(info $(HELP))
@@ -54,12 +57,14 @@ test notebooks slides: export MPLBACKEND :=
 
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
+	$(VENV_PYTHON) scripts/build_pages.py --check
 	$(VENV_PYTHON) -m pytest tests
 	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
 		notebooks/*.ipynb notebooks/soluciones/*.ipynb
 
 notebooks: env
 	$(VENV_PYTHON) scripts/build_notebooks.py
+	$(VENV_PYTHON) scripts/build_pages.py
 
 slides: env
 	$(VENV_PYTHON) slides/figures.py
@@ -67,6 +72,12 @@ slides: env
 
 bench: env
 	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
+
+enlaces: env
+	$(VENV_PYTHON) scripts/check_links.py
+
+fork:
+	@$(PYTHON) scripts/fork_course.py "$(REPO)"
 
 clean:
 	@$(PYTHON) $(SETUP) --clean

@@ -3,6 +3,7 @@
 De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
 (ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
 Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
+Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas se quedan si el código es el mismo.
 
 En la fuente:
 
@@ -10,6 +11,8 @@ En la fuente:
   ``#| stub: código`` es una línea de lo que verá el alumnado; sin ninguna, verá un hueco con ``...``.
 - ``<!-- cuestionario: 02_antes -->`` se sustituye por ``quizzes/02_antes.json`` como texto desplegable.
 - ``<!-- enlace-colab -->`` se sustituye por el enlace a Colab de ese mismo cuaderno.
+- ``[texto](enlace:clave)`` lleva a la dirección que tiene esa clave en ``enlaces.toml``; ``[](enlace:clave)`` escribe
+  la cita entera: autores, título y año.
 - Las rutas y los enlaces relativos se escriben como si la fuente estuviera en ``notebooks/``.
 - Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambie su código
   (para renovarla, borra el cuaderno y constrúyelo de nuevo).
@@ -30,7 +33,6 @@ import re
 import sys
 import tempfile
 import tokenize
-import tomllib
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 import jupytext
+import links
 import nbformat
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -205,24 +208,8 @@ def _plain(text: str) -> str:
     return html.escape(" ".join(html.unescape(text).split()), quote=False)
 
 
-def colab_badge(target: Target) -> str:
-    """El enlace a Colab de un cuaderno, con el repositorio que dice pyproject.toml."""
-    try:
-        urls = tomllib.loads((target.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-        slug = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", urls["Repositorio"])[1]
-    except (OSError, KeyError, TypeError):
-        raise ValueError(
-            "falta la dirección del repositorio: escribe Repositorio = "
-            '"https://github.com/dueño/nombre" en [project.urls] de pyproject.toml.'
-        ) from None
-    colab = "https://colab.research.google.com"
-    image = f"[![Abrir en Colab]({colab}/assets/colab-badge.svg)]"
-    return f"{image}({colab}/github/{slug}/blob/main/{target.label})"
-
-
 _LINK = re.compile(
-    r"(?P<code>```.*?```|~~~.*?~~~|(?P<ticks>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`))"
-    r"|(?P<before>\]\(\s*<?|\b(?:src|href)=[\"']|^ {0,3}\[[^\]\n]+\]:\s*<?)(?P<link>[^)\s>\"']+)",
+    links.CODE + r"|(?P<before>\]\(\s*<?|\b(?:src|href)=[\"']|^ {0,3}\[[^\]\n]+\]:\s*<?)(?P<link>[^)\s>\"']+)",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -241,6 +228,10 @@ def deepen_links(text: str) -> str:
 
 def render_markdown(text: str, target: Target, *, where: str) -> str:
     """Sustituye las órdenes ``<!-- … -->`` de una celda de texto y ajusta sus enlaces."""
+    try:
+        text = links.resolve(text, target.root)
+    except ValueError as error:
+        raise ValueError(f"{where}, {error}") from None
     lines = deepen_links(text).split("\n") if target.solved else text.split("\n")
     for i, line in enumerate(lines):
         quiz = re.fullmatch(r"<!-- cuestionario: (\w+) -->", line.strip())
@@ -248,7 +239,7 @@ def render_markdown(text: str, target: Target, *, where: str) -> str:
             if quiz:
                 lines[i] = quiz_details(target.root / "notebooks" / "quizzes" / f"{quiz[1]}.json")
             elif line.strip() == "<!-- enlace-colab -->":
-                lines[i] = colab_badge(target)
+                lines[i] = links.colab_badge(target.label, target.root)
             elif re.search(r"<!--\s*(cuestionario|enlace)", line, re.IGNORECASE):
                 raise ValueError(f"no entiendo «{line.strip()}».")
             elif "<" in line and looks_like_marker(line):
@@ -382,6 +373,27 @@ def keep_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
                 cell.outputs = outputs
 
 
+def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
+    """Pone en el cuaderno todas las salidas guardadas; vale si solo ha cambiado el texto.
+
+    Raises
+    ------
+    ValueError
+        Si el cuaderno no está construido o el código de una celda es otro: hay que ejecutarlo.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    try:
+        stored = [c for c in nbformat.read(target.path, as_version=4).cells if c.cell_type == "code"]
+    except (OSError, ValueError):
+        raise ValueError(f"{target.label}: no está construido. Hazlo sin --text-only.") from None
+    pairs = itertools.zip_longest(code, stored)
+    changed = next((c or s for c, s in pairs if not c or not s or c.source != s.source), None)
+    if changed:
+        raise ValueError(f"{target.label}, {changed.id}: ha cambiado el código. Constrúyelo sin --text-only.")
+    for cell, old in zip(code, stored, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+
+
 def write_if_changed(path: Path, text: str) -> bool:
     """Escribe un archivo de una vez (nunca a medias) y solo si cambia; dice si lo ha escrito."""
     data = text.rstrip("\n").encode() + b"\n"
@@ -455,17 +467,20 @@ def check_all(root: Path, names: list[str] = ()) -> list[str]:
     return problems
 
 
-def build_all(root: Path, names: list[str] = (), *, timeout: int = 300) -> list[Path]:
-    """Construye los cuadernos y devuelve los que han cambiado."""
+def build_all(root: Path, names: list[str] = (), *, timeout: int = 300, text_only: bool = False) -> list[Path]:
+    """Construye los cuadernos y devuelve los que han cambiado; con ``text_only``, sin ejecutar nada."""
     notebooks = [(target, generate(target)) for target in find_targets(root, names)]  # fallar antes de ejecutar
     total = sum(cell.cell_type == "code" for _, notebook in notebooks for cell in notebook.cells)
+    for target, notebook in notebooks if text_only else ():
+        reuse_outputs(notebook, target)
     written = []
     with tqdm(total=total, unit="celda", disable=None) as bar:
         for target, notebook in notebooks:
             bar.set_description(target.label)
             target.path.parent.mkdir(parents=True, exist_ok=True)
-            execute(notebook, target, timeout=timeout, on_cell=bar.update)
-            keep_outputs(notebook, target)
+            if not text_only:
+                execute(notebook, target, timeout=timeout, on_cell=bar.update)
+                keep_outputs(notebook, target)
             nbformat.validate(notebook)
             changed = write_if_changed(target.path, nbformat.writes(notebook))
             written += [target.path] if changed else []
@@ -478,11 +493,12 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description="Construye los cuadernos del curso a partir de notebooks/fuente/.")
     parser.add_argument("nombres", nargs="*", help="sesiones que construir, por ejemplo 02 (por defecto, todas)")
     parser.add_argument("--check", action="store_true", help="no ejecuta nada: compara los cuadernos con sus fuentes")
+    parser.add_argument("--text-only", action="store_true", help="no ejecuta nada: pone al día solo los textos")
     parser.add_argument("--timeout", type=int, default=300, metavar="S", help="segundos por celda (por defecto, 300)")
     args = parser.parse_args(argv)
     try:
         if not args.check:
-            build_all(root, args.nombres, timeout=args.timeout)
+            build_all(root, args.nombres, timeout=args.timeout, text_only=args.text_only)
             return 0
         problems = check_all(root, args.nombres)
     except ValueError as error:

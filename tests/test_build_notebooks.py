@@ -263,6 +263,25 @@ def test_missing_repository_is_an_error(tmp_path, toml):
         build.generate(target(tmp_path, solved=False))
 
 
+def test_keys_of_links_are_resolved_in_both_variants(tmp_path):
+    write_source(tmp_path, "Hola\n\n[texto](enlace:web), `[no](enlace:web)`\n")
+    data = tmp_path / "notebooks" / "fuente" / "enlaces.toml"
+    data.write_text('[web]\ntitle = "La web"\nurl = "https://x.es/a"\n', encoding="utf-8")
+    for solved in (False, True):
+        text = build.generate(target(tmp_path, solved=solved)).cells[0].source
+        assert text.endswith("[texto](https://x.es/a), `[no](enlace:web)`")
+
+
+def test_an_unknown_link_stops_the_build_before_executing(tmp_path, capsys):
+    write_source(tmp_path, "Hola\n\n[texto](enlace:wev)\n\n" + code_cell("1 / 0"))
+    data = tmp_path / "notebooks" / "fuente" / "enlaces.toml"
+    data.write_text('[web]\ntitle = "La web"\nurl = "https://x.es/a"\n', encoding="utf-8")
+    assert build.main([], tmp_path) == 1
+    shown = capsys.readouterr().err
+    assert "fuente/09_prueba.md, celda 1, línea 3: no hay ningún enlace «wev». ¿Querías decir web?" in shown
+    assert not list(tmp_path.rglob("*.ipynb"))
+
+
 # --- Salidas ------------------------------------------------------------------------------------
 
 
@@ -327,6 +346,38 @@ def test_second_build_changes_nothing_and_keeps_ignored_outputs(copy):
     assert build.build_all(copy) == []
     assert [(p.read_bytes(), p.stat().st_mtime_ns) for p in paths] == before
     assert sorted(os.listdir(copy / "notebooks")) == ["09_prueba.ipynb", "fuente", "quizzes", "soluciones"]
+
+
+def test_text_only_changes_the_prose_and_keeps_every_output(copy, monkeypatch):
+    monkeypatch.setattr(build, "execute", None)  # si ejecuta algo, falla
+    before = {solved: read(copy, solved) for solved in (False, True)}
+    assert build.build_all(copy, text_only=True) == []
+    write_source(copy, SOURCE.replace("# Título", "# Otro título\n\n+++\n\nMás prosa"))
+    assert len(build.build_all(copy, text_only=True)) == 2
+    assert build.check_all(copy) == []
+    for solved, old in before.items():
+        new = read(copy, solved)
+        assert new.cells[0].source == "# Otro título" and len(new.cells) == len(old.cells) + 1
+        assert [c.outputs for c in new.cells[2:]] == [c.outputs for c in old.cells[1:]]
+
+
+@pytest.mark.parametrize(
+    "change", [("6 * 7", "7 * 6"), ('print("a"); print("b")', 'print("a")'), ("f(False)\n```", "```")]
+)
+def test_text_only_refuses_code_that_has_changed(copy, capsys, change):
+    write_source(copy, SOURCE.replace(*change).replace("# Título", "# Otro título"))
+    paths = [t.path for t in build.find_targets(copy)]
+    before = [p.read_bytes() for p in paths]
+    assert build.main(["--text-only"], copy) == 1
+    assert "ha cambiado el código. Constrúyelo sin --text-only" in capsys.readouterr().err
+    # Aunque la solución de un ejercicio solo esté en la variante resuelta, no se escribe ninguna de las dos.
+    assert [p.read_bytes() for p in paths] == before
+
+
+def test_text_only_needs_a_built_notebook(tmp_path, capsys):
+    write_source(tmp_path, code_cell("1"))
+    assert build.main(["--text-only"], tmp_path) == 1
+    assert "notebooks/09_prueba.ipynb: no está construido" in capsys.readouterr().err
 
 
 def test_ignored_output_is_renewed_when_its_code_changes(built):
