@@ -22,6 +22,8 @@ Generar texto en español con Transformers: órdenes
   make test        prepara el entorno la primera vez y pasa todas las pruebas y todos los cuadernos
   make notebooks   reconstruye los cuadernos a partir de notebooks/fuente/
   make bench       mide la velocidad del código de generación (unos minutos)
+  make colab       pasa las pruebas y los cuadernos con las versiones de Colab, en .venv-colab (con red; media hora)
+  make audit       busca fallos de seguridad conocidos en las versiones fijadas (con red)
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -33,7 +35,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks bench clean
+.PHONY: help env lab test notebooks bench colab audit clean
 
 help:
 	$(info $(HELP))
@@ -46,10 +48,10 @@ lab: env
 	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=notebooks $(JUPYTER_ARGS)
 
 # Las pruebas no usan la red (un modelo que falte tiene que verse aquí) ni los ajustes de tu terminal.
-test notebooks bench: export HF_HUB_OFFLINE := 1
-test notebooks bench: export PYTHONHASHSEED := 0
-test notebooks bench: export CURSO_PERFIL := mini
-test notebooks: export MPLBACKEND :=
+test notebooks bench colab: export HF_HUB_OFFLINE := 1
+test notebooks bench colab: export PYTHONHASHSEED := 0
+test notebooks bench colab: export CURSO_PERFIL := mini
+test notebooks colab: export MPLBACKEND :=
 
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
@@ -62,6 +64,18 @@ notebooks: env
 
 bench: env
 	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
+
+# La salida de los cuadernos se compara también aquí, con otras versiones de matplotlib, pandas e IPython.
+COLAB_PYTHON := $(subst .venv,.venv-colab,$(VENV_PYTHON))
+
+colab:
+	@$(PYTHON) scripts/colab_env.py
+	$(COLAB_PYTHON) -m pytest tests
+	$(COLAB_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
+		notebooks/*.ipynb notebooks/soluciones/*.ipynb
+
+audit:
+	@$(PYTHON) scripts/audit.py
 
 clean:
 	@$(PYTHON) $(SETUP) --clean

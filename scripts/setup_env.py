@@ -425,6 +425,7 @@ def clean():
     """Borra lo que se puede volver a hacer; nunca un archivo tuyo."""
     for name in (
         ".venv",
+        ".venv-colab",
         ".pytest_cache",
         ".ruff_cache",
         ".hypothesis",

@@ -38,9 +38,14 @@ def colab_versions(text=None):
     return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)}
 
 
-spec = importlib.util.spec_from_file_location("setup_env", ROOT / "scripts" / "setup_env.py")
-setup_env = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(setup_env)
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+setup_env = load("setup_env")
 
 
 # --- Los rangos ---------------------------------------------------------------------------------------
@@ -317,3 +322,39 @@ def test_installing_the_course_changes_nothing_colab_has(colab, wheel):
         *(f"--platform={tag}_x86_64" for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014", "linux")),
         *(f"{name}=={version}" for name, version in added.items()),
     )
+
+
+# --- make colab -----------------------------------------------------------------------------------------
+
+
+def test_make_colab_uses_the_versions_of_colab_and_ours_for_the_rest():
+    colab_env = load("colab_env")
+    pins = dict(line.split("==") for line in colab_env.merged().splitlines())
+    ours = colab_env.read_pins(ROOT / "constraints.txt")
+    assert pins["torch"] == ours["torch"] and pins["pytest"] == ours["pytest"]
+    assert colab_versions().items() - {("torch", "2.11.0")} <= pins.items()
+    assert set(ours) <= set(pins)
+
+
+# --- make audit -----------------------------------------------------------------------------------------
+
+
+def audited(*dependencies):
+    return load("audit").summarise(json.dumps({"dependencies": dependencies}))
+
+
+CLEAN = {"name": "torch", "version": "2.13.0", "vulns": []}
+FLAWED = {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
+UNKNOWN = {"name": "yarl", "skip_reason": "not found"}
+
+
+def test_audit_is_clean_only_when_everything_was_looked_at():
+    assert audited(CLEAN) == (0, "Sin fallos conocidos en 1 paquetes.")
+    assert audited(CLEAN, UNKNOWN)[0] == 2 and "yarl" in audited(CLEAN, UNKNOWN)[1]
+    assert audited(CLEAN, FLAWED)[0] == 1 and "numpy 1.0: PYSEC-1 (se arregla en: 1.1)" in audited(CLEAN, FLAWED)[1]
+
+
+@pytest.mark.parametrize("report", ["", "no es json", '{"dependencies": []}', json.dumps({"dependencies": [UNKNOWN]})])
+def test_audit_without_database_says_so(report):
+    status, message = load("audit").summarise(report)
+    assert status == 2 and "comprueba la conexión" in message and "No se auditó nada" in message
