@@ -32,7 +32,7 @@ def summarise(report: str) -> tuple[int, str]:
     if len(skipped) == len(found):
         return 2, NO_DATABASE
     lines = [
-        f"  {item['name']} {item['version']}: {flaw['id']} (se arregla en: {', '.join(flaw['fix_versions']) or 'nada aún'})"
+        f"  {item['name']} {item['version']}: {flaw['id']} (arreglo: {', '.join(flaw['fix_versions']) or '—'})"
         for item in found
         for flaw in item.get("vulns", ())
     ]

@@ -351,7 +351,7 @@ UNKNOWN = {"name": "yarl", "skip_reason": "not found"}
 def test_audit_is_clean_only_when_everything_was_looked_at():
     assert audited(CLEAN) == (0, "Sin fallos conocidos en 1 paquetes.")
     assert audited(CLEAN, UNKNOWN)[0] == 2 and "yarl" in audited(CLEAN, UNKNOWN)[1]
-    assert audited(CLEAN, FLAWED)[0] == 1 and "numpy 1.0: PYSEC-1 (se arregla en: 1.1)" in audited(CLEAN, FLAWED)[1]
+    assert audited(CLEAN, FLAWED)[0] == 1 and "numpy 1.0: PYSEC-1 (arreglo: 1.1)" in audited(CLEAN, FLAWED)[1]
 
 
 @pytest.mark.parametrize("report", ["", "no es json", '{"dependencies": []}', json.dumps({"dependencies": [UNKNOWN]})])
