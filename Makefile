@@ -26,6 +26,8 @@ Generar texto en español con Transformers: órdenes
   make bench       mide la velocidad del código de generación (unos minutos)
   make enlaces     prueba, con red, que los enlaces externos responden
   make fork        pasa el curso a tu repositorio           make fork REPO=dueño/nombre
+  make colab       pasa las pruebas y los cuadernos con las versiones de Colab, en .venv-colab (con red; media hora)
+  make audit       busca fallos de seguridad conocidos en las versiones fijadas (con red)
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -37,7 +39,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks slides bench enlaces fork clean
+.PHONY: help env lab test notebooks slides bench enlaces fork colab audit clean
 
 help:
 	$(info $(HELP))
@@ -50,10 +52,10 @@ lab: env
 	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=notebooks $(JUPYTER_ARGS)
 
 # Las pruebas no usan la red (un modelo que falte tiene que verse aquí) ni los ajustes de tu terminal.
-test notebooks slides bench: export HF_HUB_OFFLINE := 1
-test notebooks slides bench: export PYTHONHASHSEED := 0
-test notebooks slides bench: export CURSO_PERFIL := mini
-test notebooks slides: export MPLBACKEND :=
+test notebooks slides bench colab: export HF_HUB_OFFLINE := 1
+test notebooks slides bench colab: export PYTHONHASHSEED := 0
+test notebooks slides bench colab: export CURSO_PERFIL := mini
+test notebooks slides colab: export MPLBACKEND :=
 
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
@@ -78,6 +80,18 @@ enlaces: env
 
 fork:
 	@$(PYTHON) scripts/fork_course.py "$(REPO)"
+
+# La salida de los cuadernos se compara también aquí, con otras versiones de matplotlib, pandas e IPython.
+COLAB_PYTHON := $(subst .venv,.venv-colab,$(VENV_PYTHON))
+
+colab:
+	@$(PYTHON) scripts/colab_env.py
+	$(COLAB_PYTHON) -m pytest tests
+	$(COLAB_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
+		notebooks/*.ipynb notebooks/soluciones/*.ipynb
+
+audit:
+	@$(PYTHON) scripts/audit.py
 
 clean:
 	@$(PYTHON) $(SETUP) --clean

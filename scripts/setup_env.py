@@ -1,8 +1,9 @@
 # -*- coding: utf-8 -*-
 """Prepara el entorno del curso: crea `.venv` e instala las versiones de constraints.txt.
 
-    python3 scripts/setup_env.py           prepara el entorno (no hace nada si ya está listo)
-    python3 scripts/setup_env.py --clean   borra el entorno y las cachés
+    python3 scripts/setup_env.py                  prepara el entorno (no hace nada si ya está listo)
+    python3 scripts/setup_env.py --clean          borra el entorno y las cachés
+    python scripts/setup_env.py --lab-settings    solo pone JupyterLab en español, en el entorno activo (conda, Binder)
 
 Lo llaman `make lab` y `make test`; sin make (Windows) se llama a mano. Solo usa la biblioteca estándar
 y una sintaxis antigua a propósito: un Python viejo tiene que poder leer este archivo entero para decir
@@ -340,9 +341,9 @@ def create_venv():
     )
 
 
-def configure_lab():
+def configure_lab(prefix):
     """JupyterLab en español y sin preguntas de bienvenida; quien elija otra cosa en sus ajustes, manda."""
-    folder = os.path.join(VENV, "share", "jupyter", "lab", "settings")
+    folder = os.path.join(prefix, "share", "jupyter", "lab", "settings")
     os.makedirs(folder, exist_ok=True)
     write_text(os.path.join(folder, "overrides.json"), json.dumps(LAB_SETTINGS, indent=2) + "\n")
 
@@ -380,7 +381,7 @@ def install():
         elif error.disk_full:
             shutil.rmtree(VENV, ignore_errors=True)  # a medias no sirve, y el sitio hace falta
         raise
-    configure_lab()
+    configure_lab(VENV)
     shutil.rmtree(os.path.join(VENV, "tmp"), ignore_errors=True)
     if os.path.exists(LOG):
         os.remove(LOG)
@@ -425,6 +426,7 @@ def clean():
     """Borra lo que se puede volver a hacer; nunca un archivo tuyo."""
     for name in (
         ".venv",
+        ".venv-colab",
         ".pytest_cache",
         ".ruff_cache",
         ".hypothesis",
@@ -461,6 +463,10 @@ def main(arguments):
     try:
         if "--clean" in arguments:
             clean()
+            return 0
+        if "--lab-settings" in arguments:
+            configure_lab(sys.prefix)
+            say("JupyterLab empezará en español en el entorno «{}».".format(sys.prefix))
             return 0
         if is_ready():
             return 0

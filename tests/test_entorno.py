@@ -22,19 +22,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 EXTRAS = PROJECT["optional-dependencies"]
 Usage = collections.namedtuple("Usage", "total used free")
 
-# Lo que Colab traía en agosto de 2026 (DESIGN, sección 7).
-COLAB = {
-    "torch": "2.11.0",
-    "transformers": "5.15.0",
-    "datasets": "4.0.0",
-    "accelerate": "1.14.0",
-    "peft": "0.20.0",
-    "numpy": "2.1.3",
-    "pandas": "2.2.3",
-    "matplotlib": "3.10.0",
-    "ipywidgets": "7.7.1",
-}
-
 
 @pytest.fixture
 def setup_env(tmp_path, monkeypatch):
@@ -171,13 +158,6 @@ def test_language_pack_matches_jupyterlab():
     assert pins["jupyterlab"].split(".")[:2] == pins["jupyterlab-language-pack-es-ES"].split(".")[:2]
 
 
-def test_colab_keeps_its_versions():
-    for requirement in requirements(PROJECT["dependencies"] + EXTRAS["dev"]):
-        if requirement.name in COLAB:
-            assert COLAB[requirement.name] in requirement.specifier, str(requirement)
-    assert "3.13" in Requirement("python" + PROJECT["requires-python"]).specifier
-
-
 def test_conda_environment_agrees_with_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python = next(item for item in environment["dependencies"] if str(item).startswith("python="))
@@ -185,6 +165,20 @@ def test_conda_environment_agrees_with_pyproject():
     pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
     assert pip == ["-c constraints.txt", "-e .[dev]"]
     assert "dev" in EXTRAS
+    # El torch de conda no puede ser más nuevo que el fijado: pip tendría que cambiarlo por el de CUDA.
+    assert f"pytorch-cpu<={pinned()['torch']}" in environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_binder_builds_from_the_root_and_in_spanish():
+    """Binder lee environment.yml de la raíz solo si no hay carpeta binder/, y después ejecuta postBuild."""
+    assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
+    post_build = ROOT / "postBuild"
+    assert post_build.read_text(encoding="utf-8").splitlines()[-1] == "python scripts/setup_env.py --lab-settings"
+    assert os.access(post_build, os.X_OK) or os.name == "nt"
+    assert "/v2/gh/curso-generacion-texto/curso-generacion-texto/main?urlpath=lab/tree/notebooks" in (
+        ROOT / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 # --- setup_env.py: Python ---------------------------------------------------------------------------
@@ -322,6 +316,16 @@ def test_jupyterlab_is_set_to_spanish(setup_env, monkeypatch):
         encoding="utf-8"
     )
     assert '"locale": "es_ES"' in overrides
+
+
+def test_lab_settings_alone_go_to_the_active_environment(setup_env, monkeypatch, tmp_path, capsys):
+    calls = fake_pip(setup_env, monkeypatch)
+    monkeypatch.setattr(setup_env.sys, "prefix", str(tmp_path / "conda"))
+    assert setup_env.main(["--lab-settings"]) == 0
+    overrides = tmp_path / "conda" / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    assert '"locale": "es_ES"' in overrides.read_text(encoding="utf-8")
+    assert calls == [] and not os.path.exists(setup_env.VENV)
+    assert str(tmp_path / "conda") in capsys.readouterr().out
 
 
 def test_pip_args_reach_pip(setup_env, monkeypatch):
