@@ -254,6 +254,7 @@ def open_notebook(lab, browser):
 
     yield open_it
     for screen in screens:
+        screen.shot("final")  # si algo ha fallado, así se veía
         screen.close()
 
 
@@ -386,7 +387,8 @@ def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
     ]
     code += ["import sys\n_ = sys.stderr.write('un aviso')", "raise ValueError('un error')"]
     cells = [new_code_cell(text, id=f"celda-{i}") for i, text in enumerate(code)]
-    nbformat.write(new_notebook(cells=cells), lab.notebooks / "hostil.ipynb")
+    book = new_notebook(cells=cells, metadata=nbformat.read(STUDENT[0], as_version=4).metadata)
+    nbformat.write(book, lab.notebooks / "hostil.ipynb")
     screen = open_notebook("hostil.ipynb")
     screen.run_all()
     # Los testigos: esta página sí ejecuta el HTML que se le da, y `failures` ve los avisos y los errores.
