@@ -28,6 +28,7 @@ Generar texto en español con Transformers: órdenes
   make fork        pasa el curso a tu repositorio           make fork REPO=dueño/nombre
   make colab       pasa las pruebas y los cuadernos con las versiones de Colab, en .venv-colab (con red; media hora)
   make audit       busca fallos de seguridad conocidos en las versiones fijadas (con red)
+  make bundle      hace un zip con todo lo necesario para dar clase sin internet, en build/
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -39,7 +40,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks slides bench enlaces fork colab audit clean
+.PHONY: help env lab test notebooks slides bench enlaces fork colab audit bundle clean
 
 help:
 	$(info $(HELP))
@@ -92,6 +93,9 @@ colab:
 
 audit:
 	@$(PYTHON) scripts/audit.py
+
+bundle: env
+	$(VENV_PYTHON) scripts/bundle.py
 
 clean:
 	@$(PYTHON) $(SETUP) --clean

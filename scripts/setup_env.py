@@ -5,6 +5,8 @@
     python3 scripts/setup_env.py --clean          borra el entorno y las cachés
     python scripts/setup_env.py --lab-settings    solo pone JupyterLab en español, en el entorno activo (conda, Binder)
 
+Si al lado hay una carpeta `wheels` (la del paquete que hace `make bundle`), instala de ella y no usa la red.
+
 Lo llaman `make lab` y `make test`; sin make (Windows) se llama a mano. Solo usa la biblioteca estándar
 y una sintaxis antigua a propósito: un Python viejo tiene que poder leer este archivo entero para decir
 con palabras claras que es viejo. Por eso no hay aquí f-strings ni anotaciones.
@@ -22,6 +24,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -34,6 +37,8 @@ VENV = os.path.join(ROOT, ".venv")
 STAMP = os.path.join(VENV, "curso.sello")
 LOCK = os.path.join(ROOT, ".venv.lock")
 LOG = os.path.join(ROOT, "instalacion.log")
+WHEELS = os.path.join(ROOT, "wheels")
+WHEELS_INFO = "para.json"  # para qué Python y qué sistema son
 PINNED_FILES = ("pyproject.toml", "constraints.txt")
 
 MIN_PYTHON = (3, 11)
@@ -48,6 +53,8 @@ LAB_SETTINGS = {
     "@jupyterlab/translation-extension:plugin": {"locale": "es_ES"},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
+# jupytext (para construir los cuadernos) trae una extensión hecha para otro JupyterLab, que aquí falla al cargar.
+LAB_PAGE = {"disabledExtensions": {"jupyterlab-jupytext": True}}
 
 NO_SPACE = (
     "No space left on device",
@@ -122,11 +129,43 @@ def python_error(version):
     ).format(".".join(str(part) for part in version[:3]), ".".join(map(str, MIN_PYTHON)), ", ".join(TESTED_PYTHONS))
 
 
+def this_python():
+    """De qué dependen los paquetes compilados: la versión de Python y el sistema."""
+    return {
+        "python": "{}.{}".format(*sys.version_info[:2]),
+        "system": "{} {}".format(sys.platform, platform.machine()),
+    }
+
+
+def wheels_python():
+    """Para qué Python y qué sistema son los paquetes de wheels/, o None si no los hay o no lo dicen."""
+    try:
+        with io.open(os.path.join(WHEELS, WHEELS_INFO), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, IOError, ValueError):
+        return None
+
+
+def wheels_error():
+    """Mensaje si los paquetes de wheels/ no valen para este Python, o None."""
+    made = wheels_python()
+    if made is None or made == this_python():
+        return None
+    return (
+        "Los paquetes de la carpeta «wheels» son para Python {python} en {system}, y el tuyo es Python {0} en {1}.\n"
+        "Cómo seguir: con Python {python} instalado, repite la orden así:\n"
+        "    make lab PYTHON=python{python}\n"
+        "(en Windows, «py -{python} scripts/setup_env.py»). Si tu sistema es otro, pide el paquete del tuyo. Con red,\n"
+        "borra la carpeta «wheels» y repite la orden: los paquetes se descargan."
+    ).format(this_python()["python"], this_python()["system"], **made)
+
+
 def find_newer_python():
     """Orden que arranca un Python adecuado del PATH (lista), o None."""
-    candidates = [["python" + version] for version in TESTED_PYTHONS]
+    versions = [wheels_python()["python"]] if wheels_python() else TESTED_PYTHONS
+    candidates = [["python" + version] for version in versions]
     if os.name == "nt":
-        candidates = [["py", "-" + version] for version in TESTED_PYTHONS]
+        candidates = [["py", "-" + version] for version in versions]
     probe = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < {!r})".format(MIN_PYTHON)
     for command in candidates:
         try:
@@ -176,6 +215,8 @@ def check_disk(needed_gb):
 
 def warn_about_cuda():
     """No se puede parar aquí: qué torch llega depende de cómo esté configurado pip."""
+    if os.path.isdir(WHEELS):
+        return  # lo que llega es lo que hay ahí
     if sys.platform.startswith("linux") and not os.environ.get("PIP_ARGS") and free_gb() < CUDA_GB:
         say(
             "Aviso: quedan {} GB libres. En Linux, pip suele traer el torch con CUDA, que pide unos {} GB; sin GPU,\n"
@@ -203,12 +244,17 @@ def venv_version():
 
 
 def fingerprint():
-    """De qué depende el entorno: Python, carpeta, versiones fijadas y ajustes de JupyterLab."""
-    digest = hashlib.sha256(json.dumps(LAB_SETTINGS, sort_keys=True).encode())
+    """De qué depende el entorno: Python, carpeta, paquetes, versiones fijadas y ajustes de JupyterLab."""
+    digest = hashlib.sha256(json.dumps([LAB_SETTINGS, LAB_PAGE], sort_keys=True).encode())
     for name in PINNED_FILES:
         with io.open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read().replace(b"\r\n", b"\n"))
-    return {"python": venv_version(), "carpeta": VENV, "versiones": digest.hexdigest()}
+    return {"python": venv_version(), "carpeta": VENV, "curso": course(), "versiones": digest.hexdigest()}
+
+
+def course():
+    """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas."""
+    return ".[lab]" if os.path.isdir(WHEELS) else ".[dev]"
 
 
 def read_stamp():
@@ -279,6 +325,12 @@ def explain_pip_failure(lines):
             "Cómo seguir: comprueba la conexión (¿hay un proxy?, ¿una wifi que pide identificarse?) y repite la\n"
             "orden; lo ya descargado no se pierde. La red solo hace falta la primera vez: después el curso va sin ella."
         )
+    if any(text in output for text in NO_VERSION) and os.path.isdir(WHEELS):
+        return (
+            "A la carpeta «wheels» le falta algún paquete:\n{}\n"
+            "Cómo seguir: descomprime otra vez el zip entero y repite la orden; si vuelve a pasar, pide otro zip.\n"
+            "Con red, borra la carpeta «wheels» y repite la orden: los paquetes se descargan."
+        ).format("\n".join("    " + line for line in lines if line.startswith("ERROR"))[-800:])
     if any(text in output for text in NO_VERSION):
         return (
             "pip no encuentra alguna de las versiones de constraints.txt para Python {} en este sistema:\n{}\n"
@@ -312,6 +364,8 @@ def run(command):
 
 def pip_install(*requirements):
     command = [venv_python(), "-m", "pip", "install", "--progress-bar", "off", "-c", "constraints.txt"]
+    if os.path.isdir(WHEELS):
+        command += ["--no-index", "--find-links", WHEELS]
     command += shlex.split(os.environ.get("PIP_ARGS", ""), posix=os.name != "nt")
     status, lines = run(command + list(requirements))
     if status == 0:
@@ -343,9 +397,13 @@ def create_venv():
 
 def configure_lab(prefix):
     """JupyterLab en español y sin preguntas de bienvenida; quien elija otra cosa en sus ajustes, manda."""
-    folder = os.path.join(prefix, "share", "jupyter", "lab", "settings")
-    os.makedirs(folder, exist_ok=True)
-    write_text(os.path.join(folder, "overrides.json"), json.dumps(LAB_SETTINGS, indent=2) + "\n")
+    for folder, name, content in (
+        (os.path.join("share", "jupyter", "lab", "settings"), "overrides.json", LAB_SETTINGS),
+        (os.path.join("etc", "jupyter", "labconfig"), "page_config.json", LAB_PAGE),
+    ):
+        folder = os.path.join(prefix, folder)
+        os.makedirs(folder, exist_ok=True)
+        write_text(os.path.join(folder, name), json.dumps(content, indent=2) + "\n")
 
 
 def install():
@@ -373,7 +431,7 @@ def install():
         create_venv()
         # setuptools, fijado y dentro del entorno: así instalar el paquete del curso no descarga nada más.
         pip_install("setuptools")
-        pip_install("--no-build-isolation", "-e", ".[dev]")
+        pip_install("--no-build-isolation", "-e", course())
     except PipError as error:
         shutil.rmtree(os.path.join(VENV, "tmp"), ignore_errors=True)
         if previous and error.untouched:  # el entorno de antes sigue entero: la próxima vez se pone al día
@@ -470,17 +528,17 @@ def main(arguments):
             return 0
         if is_ready():
             return 0
-        problem = python_error(sys.version_info)
+        problem = python_error(sys.version_info) or wheels_error()
         if problem:
             newer = None if "--only-this-python" in arguments else find_newer_python()
             if newer is None:
                 raise SetupError(problem)
             say(
-                "Tu Python es el {}.{}, demasiado antiguo: sigo con {}, que también está instalado.".format(
+                "Tu Python es el {}.{}, que aquí no sirve: sigo con {}, que también está instalado.".format(
                     sys.version_info[0], sys.version_info[1], " ".join(newer)
                 )
             )
-            return subprocess.call(newer + [os.path.abspath(__file__)] + arguments)
+            return subprocess.call(newer + [os.path.abspath(__file__), "--only-this-python"] + arguments)
         if "{}.{}".format(*sys.version_info[:2]) not in TESTED_PYTHONS:
             say(
                 "Aviso: el curso está probado con Python {}; con el tuyo ({}.{}) puede faltar algún paquete.".format(
