@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,27 @@ def _check_safetensors(file: Path) -> None:
         raise ValueError(
             f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {_RESTORE}"
         ) from error
+
+
+def hub_reachable(timeout: float = 3) -> bool:
+    """Si el Hub (o lo que diga ``HF_ENDPOINT``) contesta algo antes de ``timeout`` segundos; no lanza errores.
+
+    Con ``HF_HUB_OFFLINE=1`` no lo intenta y dice que no.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    answers = []
+
+    def ask():
+        with contextlib.suppress(Exception):  # sin ruta, sin DNS, sin certificado, sin permiso…: no contesta
+            answers.append(get_session().head(constants.ENDPOINT, timeout=timeout))
+
+    # En un hilo, porque buscar el nombre en un DNS que no contesta no tiene límite de tiempo.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return bool(answers)
 
 
 def sha256(file: Path) -> str:
