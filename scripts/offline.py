@@ -32,7 +32,7 @@ COUNTERS = {"IPv4": ("Ip:", "OutNoRoutes"), "IPv6": ("Ip6OutNoRoutes",), "DNS lo
 NOWHERE = ("192.0.2.1", 9)
 
 # Va a una carpeta del PYTHONPATH: así lo carga todo Python que arranque la orden, también los núcleos de Jupyter.
-HOOK = '''\
+HOOK = """\
 import importlib.machinery, importlib.util, ipaddress, os, sys, traceback
 
 def _watch(event, args):
@@ -60,7 +60,7 @@ others = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
 spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
 if spec:  # el que habría sin este
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
-'''
+"""
 
 
 def isolate() -> None:
@@ -87,7 +87,8 @@ def isolate() -> None:
 
 def attempts() -> dict[str, int]:
     """Cuántas veces se ha intentado salir de esta red, según los contadores del núcleo."""
-    rows = [line.split() for name in ("snmp", "snmp6") for line in Path("/proc/self/net", name).open()]
+    files = [Path("/proc/self/net", name) for name in ("snmp", "snmp6")]
+    rows = [line.split() for file in files if file.exists() for line in file.read_text().splitlines()]
     values = {(row[0],): int(row[1]) for row in rows if not row[0].endswith(":")}
     tables = [row for row in rows if row[0].endswith(":")]
     for names, numbers in zip(tables[::2], tables[1::2], strict=True):  # «Ip: …nombres», «Ip: …números»
