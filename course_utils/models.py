@@ -301,6 +301,11 @@ def _why(error: BaseException) -> str:
         return f"no hay conexión con {constants.ENDPOINT}. Comprueba la red y repite."
     if names & {"TimeoutException", "TransportError"} or "Consistency check" in str(error):
         return "la conexión se ha cortado o va demasiado lenta. Repite: los ficheros que llegaron enteros se conservan."
+    if names & {"FileMetadataError", "JSONDecodeError"}:
+        return (
+            f"en {constants.ENDPOINT} contesta algo que no es el Hub: quizá la red tiene un portal de acceso. Abre una "
+            "página en el navegador para identificarte y repite."
+        )
     if "HFValidationError" in names:
         return "no es un identificador del Hub, que tiene la forma «dueño/nombre». Corrígelo en el perfil."
     return f"{type(error).__name__}: {str(error).rstrip('.')}."
