@@ -51,10 +51,12 @@ test notebooks bench: export PYTHONHASHSEED := 0
 test notebooks bench: export CURSO_PERFIL := mini
 test notebooks: export MPLBACKEND :=
 
+# Los cuadernos se ejecutan donde no hay red: scripts/offline.py falla si algo intenta salir.
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
 	$(VENV_PYTHON) -m pytest tests
-	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
+	$(VENV_PYTHON) scripts/offline.py $(VENV_PYTHON) -m pytest \
+		--nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
 		notebooks/*.ipynb notebooks/soluciones/*.ipynb
 
 notebooks: env

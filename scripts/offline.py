@@ -48,8 +48,10 @@ def _watch(event, args):
                 return
         except ValueError:
             pass
-        stack = [f for f in traceback.extract_stack() if f.filename != __file__][-3:]
-        where = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in reversed(stack))
+        stack = [f for f in reversed(traceback.extract_stack()) if f.filename != __file__]
+        ours = [f for f in stack if not f.filename.startswith((os.path.dirname(os.__file__), sys.prefix, "<frozen"))]
+        lines = [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in [stack[0], *ours[:2]]]
+        where = " < … < ".join(dict.fromkeys(lines))
         with open(os.environ["CURSO_SIN_RED"], "a", encoding="utf-8") as log:
             log.write(f"{event.split('.')[1]} {host}:{target[1] if len(target) > 1 else ''} | {where}\\n")
     except Exception:
@@ -134,8 +136,9 @@ def main(command: list[str]) -> int:
         Path(folder, "sitecustomize.py").write_text(HOOK, encoding="utf-8")
         os.environ["CURSO_SIN_RED"] = str(log)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-            del os.environ[name]  # un intermediario en 127.0.0.1 escondería los intentos
+        # Un intermediario en 127.0.0.1 o una biblioteca avisada de que no hay red esconderían los intentos.
+        for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.endswith("_OFFLINE")]:
+            del os.environ[name]
         isolate()
         status = run(command)
         counted = attempts()
@@ -143,9 +146,11 @@ def main(command: list[str]) -> int:
     if not any(counted.values()):
         return status
     detail = ", ".join(f"{kind}: {n}" for kind, n in counted.items() if n)
-    print(f"\n✗ La orden intentó salir a la red {sum(counted.values())} veces ({detail}).", file=sys.stderr)
-    for line, times in seen.most_common(20):
-        print(f"  {times} × {line}", file=sys.stderr)
+    total = sum(counted.values())
+    times = "1 vez" if total == 1 else f"{total} veces"
+    print(f"\n✗ La orden intentó salir a la red {times} ({detail}).", file=sys.stderr)
+    for line, count in seen.most_common(20):
+        print(f"  {count} × {line}", file=sys.stderr)
     if not seen:
         print("  No fue el código de Python: mira qué programas o bibliotecas compiladas usa.", file=sys.stderr)
     return status or 1
