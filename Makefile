@@ -58,11 +58,13 @@ test notebooks slides bench colab: export PYTHONHASHSEED := 0
 test notebooks slides bench colab: export CURSO_PERFIL := mini
 test notebooks slides colab: export MPLBACKEND :=
 
+# Los cuadernos se ejecutan donde no hay red: scripts/offline.py falla si algo intenta salir.
 test: env
 	$(VENV_PYTHON) scripts/build_notebooks.py --check
 	$(VENV_PYTHON) scripts/build_pages.py --check
 	$(VENV_PYTHON) -m pytest tests
-	$(VENV_PYTHON) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
+	$(VENV_PYTHON) scripts/offline.py $(VENV_PYTHON) -m pytest \
+		--nbval --nbval-current-env --nbval-kernel-startup-timeout=180 \
 		notebooks/*.ipynb notebooks/soluciones/*.ipynb
 
 notebooks: env

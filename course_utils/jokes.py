@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .models import Profile, get_profile
+from .models import Profile, download, get_profile
 
 COLUMNS = ("id", "text", "keywords", "funny", "category")
 NEAR = 0.4  # parecido a partir del cual dos textos se tienen por el mismo
@@ -37,7 +37,7 @@ def load_jokes(profile: str | Profile | None = None):
     Raises
     ------
     ValueError
-        Si el fichero está dañado o el Hub no contesta (dice cómo seguir sin red).
+        Si el fichero está dañado o no se puede descargar (dice por qué y qué hacer).
 
     Notes
     -----
@@ -45,8 +45,10 @@ def load_jokes(profile: str | Profile | None = None):
     """
     from datasets import Dataset, DatasetDict, Features, Value
 
-    source = get_profile(profile).sources.get("jokes", str(_DATA / "chistes.jsonl"))
-    rows = _read_jsonl(Path(source)) if source.endswith(".jsonl") else _from_hub(source)
+    chosen = get_profile(profile)
+    source = chosen.sources.get("jokes", str(_DATA / "chistes.jsonl"))
+    hub = not source.endswith(".jsonl")
+    rows = _from_hub(source, chosen.revisions.get("jokes")) if hub else _read_jsonl(Path(source))
     rows = [row for row in rows if (row["text"] or "").strip()]
     repeated = {j for _, j, _ in near_duplicates([row["text"] for row in rows])}
     kept = [row for i, row in enumerate(rows) if i not in repeated]
@@ -130,15 +132,16 @@ def _read_jsonl(file: Path) -> list[dict]:
     return rows
 
 
-def _from_hub(name: str) -> list[dict]:
+def _from_hub(name: str, revision: str | None) -> list[dict]:
     from datasets import load_dataset
 
+    folder = download(name, revision, kind="dataset")
     try:
-        data = load_dataset(name, split="train")
-    except Exception as error:  # cada fallo de la red o del Hub llega con su propia clase
+        data = load_dataset(str(folder), split="train")
+    except Exception as error:  # cada formato estropeado llega con su propia clase
         raise ValueError(
-            f"No he podido descargar {name!r} ({type(error).__name__}). Si no tienes red, sigue con el perfil «mini»: "
-            'quita la variable CURSO_PERFIL o usa profile="mini".'
+            f"No he podido leer los datos de {name!r} ({type(error).__name__}: {error}). Borra la carpeta "
+            f"{folder.parents[1]} y repite: se descargarán otra vez."
         ) from error
     missing = [column for column in COLUMNS if column not in data.column_names]
     if missing:

@@ -93,6 +93,7 @@ def test_make_passes_options_on():
     test = make("-n", "test").stdout
     assert "build_notebooks.py --check" in test
     assert "notebooks/*.ipynb notebooks/soluciones/*.ipynb" in test
+    assert re.search(r"scripts/offline\.py \S+ -m pytest \\\s+--nbval ", test)
 
 
 def test_makefile_has_only_relative_paths():
