@@ -25,7 +25,7 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✅", WARNING: "⚠️", ERROR: "❌"}
 TITLES = {"python": "Python", "temporary": "Carpeta temporal", "home": "Carpeta personal", "memory": "Memoria"}
 TITLES |= {"models": "Modelos", "data": "Datos", "kernel": "Núcleo de Jupyter", "hub": "Hub", "device": "Cálculo"}
-SECONDS = 7.0  # de plazo para cada comprobación; de los paquetes que no dé tiempo a importar solo se mira la versión
+SECONDS = 6.0  # de plazo para cada comprobación; de los paquetes que no dé tiempo a importar solo se mira la versión
 _DATA = Path(__file__).parent / "data"
 _INSTALL = "En la carpeta del curso, repite «make env» o «python -m pip install -e .»."
 # En otro proceso: un torch roto puede tumbar el intérprete entero, y entonces no habría informe.
