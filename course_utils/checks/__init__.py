@@ -94,7 +94,10 @@ def review(exercise: str, answer) -> list[Outcome] | None:
 
 def _untouched(answer) -> bool:
     """Un valor ``...`` o ``None``, o una función cuyo cuerpo es solo ``...``."""
-    answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
+    try:
+        answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
+    except Exception:  # un objeto tan raro que ni eso admite: no es el hueco
+        return False
     if not isinstance(answer, types.FunctionType):
         return answer is None or answer is ...
     empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}

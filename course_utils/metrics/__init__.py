@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def path(name: str) -> str:
     Raises
     ------
     ValueError
-        Si no existe: el mensaje enumera las que hay.
+        Si no existe (el mensaje enumera las que hay) o si ``evaluate`` no va a poder escribir la copia que hace.
 
     Notes
     -----
@@ -21,4 +22,16 @@ def path(name: str) -> str:
     known = sorted(p.stem for p in here.glob("*/*.py") if p.stem == p.parent.name)
     if name not in known:
         raise ValueError(f"No conozco la métrica {name!r}. Las que hay son: {', '.join(known)}.")
+    from evaluate.config import HF_MODULES_CACHE
+
+    try:
+        Path(HF_MODULES_CACHE).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=HF_MODULES_CACHE) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+    except OSError as error:
+        raise ValueError(
+            f"evaluate copia la métrica en {HF_MODULES_CACHE} y ahí no se puede escribir ({error.strerror}). Libera "
+            "espacio, o elige otra carpeta con la variable HF_HOME y reinicia el núcleo."
+        ) from error
     return str(here / name)
