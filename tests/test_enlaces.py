@@ -121,7 +121,7 @@ def test_find_urls():
 
 def known(url: str) -> bool:
     slug = links.repository_slug(ROOT)
-    own = (f"https://github.com/{slug}", f"https://mybinder.org/v2/gh/{slug}/", links.COLAB)
+    own = (f"https://github.com/{slug}", f"https://mybinder.org/v2/gh/{slug}", links.COLAB)
     addresses = {link.url for link in links.load_links(ROOT).values()}
     if "{" in url:  # una f-string: vale si así empieza alguna
         return any(address.startswith(url.partition("{")[0]) for address in addresses)
