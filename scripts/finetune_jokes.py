@@ -24,6 +24,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors
@@ -33,7 +34,7 @@ from transformers import TrainerCallback, logging
 
 from course_utils.finetuning import build_trainer, tokenize
 from course_utils.jokes import load_jokes, load_literary
-from course_utils.models import PROFILES, Profile, get_profile, load_model
+from course_utils.models import PROFILES, get_profile, load_model
 
 SAME = ("profile", "model", "epochs", "lora", "batch", "lr", "patience", "packing", "seed")  # lo que no puede cambiar
 
@@ -119,7 +120,7 @@ def run(args) -> dict:
     """Entrena y mide; devuelve las cifras que guarda en `resultado.json`."""
     profile = get_profile(args.profile)
     if args.model:
-        profile = Profile(profile.name, {**profile.sources, "decoder": str(args.model.resolve())})
+        profile = replace(profile, sources={**profile.sources, "decoder": str(args.model.resolve())})
     args.profile, args.output = profile.name, args.output.resolve()
     if args.batch % args.processes:
         raise ValueError(f"El lote ({args.batch}) debe ser múltiplo del número de procesos ({args.processes}).")

@@ -185,39 +185,23 @@ def test_no_near_duplicate_across_splits(tmp_path):
     assert set(texts) == {row["text"] for row in ROWS[:60]}  # queda el primero de cada grupo
 
 
-def test_completo_reads_the_hub_into_the_same_columns(monkeypatch):
+def test_completo_reads_the_hub_into_the_same_columns(tmp_path, monkeypatch):
+    """Cómo se descarga se prueba en test_hub.py."""
     import datasets
 
-    calls = []
     rows = [
         {"otra": 1, "funny": 3, "category": "otros", "id": i, "keywords": "a", "text": text}
         for i, text in enumerate([*TEXTS[:50], TEXTS[0], None])
     ]
-    hub = datasets.Dataset.from_list(rows)
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, **k: calls.append((name, k)) or hub)
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    calls = []
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setattr(jokes, "download", lambda *args, **k: calls.append((*args, k)) or tmp_path / "hub")
     data = jokes.load_jokes("completo")
-    assert calls == [("mrm8488/CHISTES_spanish_jokes", {"split": "train"})]
+    assert calls == [("mrm8488/CHISTES_spanish_jokes", None, {"kind": "dataset"})]
     assert sum(map(len, data.values())) == 50 and data["train"].features == jokes.load_jokes("mini")["train"].features
     assert set(data["train"]["funny"]) == {3}
-
-
-def test_without_network_completo_says_how_to_go_on(monkeypatch):
-    import datasets
-
-    def offline(*args, **kwargs):
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(ValueError, match="Si no tienes red, sigue con el perfil «mini»"):
-        jokes.load_jokes("completo")
-
-
-def test_a_hub_data_set_that_changed_is_refused(monkeypatch):
-    import datasets
-
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: datasets.Dataset.from_list([{"text": "hola"}]))
-    with pytest.raises(ValueError, match="le faltan las columnas"):
-        jokes.load_jokes("completo")
 
 
 @pytest.mark.parametrize("content", ["", "no es JSON", '{"texto": "sin text"}', '{"text": 3}'])

@@ -96,8 +96,10 @@ def test_mini_works_without_any_socket(monkeypatch, role):
 
 def test_environment_chooses_and_the_argument_wins(monkeypatch):
     monkeypatch.setenv("CURSO_PERFIL", "completo")
-    assert checkpoint("decoder") == "DeepESP/gpt2-spanish"
-    assert checkpoint("encoder") == "dccuchile/bert-base-spanish-wwm-cased"
+    assert models.get_profile().sources["decoder"] == "DeepESP/gpt2-spanish"
+    assert models.get_profile().sources["encoder"] == "dccuchile/bert-base-spanish-wwm-cased"
+    with pytest.raises(ValueError, match=r"No he podido descargar 'DeepESP/gpt2-spanish'"):  # las pruebas van sin red
+        checkpoint("decoder")
     assert checkpoint("decoder", "mini").endswith("decoder")
     monkeypatch.setenv("CURSO_PERFIL", "")
     assert models.get_profile().name == "mini"
@@ -174,7 +176,7 @@ def test_missing_directory(tmp_path):
 
 
 def test_hub_without_network_says_how_to_go_on():
-    with pytest.raises(ValueError, match=r"No he podido cargar .*sigue con el perfil «mini»"):
+    with pytest.raises(ValueError, match=r"No he podido descargar .*sigue con el perfil «mini»"):
         load_model("decoder", Profile("falso", {"decoder": "nadie/este-modelo-no-existe"}))
 
 

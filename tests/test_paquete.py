@@ -70,11 +70,12 @@ def code_lines(module):
 def test_the_package_stays_small():
     """Sin contar las tablas de reglas de los ejercicios, que son enunciados y pistas más que código.
 
-    El diseño hablaba de «unas 1400 líneas». Con las cinco sesiones son unas 1900: puntuar con ventana, la métrica y sus
-    dibujos (sesión 05) suman 245, y los datos, el ajuste fino y los suyos (sesión 04), 370.
+    El diseño hablaba de «unas 1400 líneas». Con las cinco sesiones son unas 2000: puntuar con ventana, la métrica y sus
+    dibujos (sesión 05) suman 245; los datos, el ajuste fino y los suyos (sesión 04), 370, y descargar del Hub con todos
+    sus fallos explicados, 90.
     """
     code = [m for m in MODULES if m.parent.name != "checks" or m.stem in {"__init__", "rules"}]
-    assert sum(map(code_lines, code)) <= 1900
+    assert sum(map(code_lines, code)) <= 1990
 
 
 def test_import_is_light():
