@@ -22,6 +22,7 @@ Generar texto en español con Transformers: órdenes
   make test        prepara el entorno la primera vez y pasa todas las pruebas y todos los cuadernos
   make notebooks   reconstruye los cuadernos a partir de notebooks/fuente/
   make bench       mide la velocidad del código de generación (unos minutos)
+  make doctor      dice si esta máquina está lista para la clase, y qué hacer si no
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -33,7 +34,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks bench clean
+.PHONY: help env lab test notebooks bench doctor clean
 
 help:
 	$(info $(HELP))
@@ -62,6 +63,9 @@ notebooks: env
 
 bench: env
 	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
+
+doctor: env
+	$(VENV_PYTHON) -m course_utils doctor
 
 clean:
 	@$(PYTHON) $(SETUP) --clean
