@@ -29,6 +29,7 @@ Generar texto en español con Transformers: órdenes
   make colab       pasa las pruebas y los cuadernos con las versiones de Colab, en .venv-colab (con red; media hora)
   make audit       busca fallos de seguridad conocidos en las versiones fijadas (con red)
   make bundle      hace un zip con todo lo necesario para dar clase sin internet, en build/
+  make doctor      dice si esta máquina está lista para la clase, y qué hacer si no
   make env         solo prepara el entorno, en .venv
   make clean       borra el entorno y las cachés; nada tuyo
 
@@ -40,7 +41,7 @@ Variables
 
 endef
 
-.PHONY: help env lab test notebooks slides bench enlaces fork colab audit bundle clean
+.PHONY: help env lab test notebooks slides bench enlaces fork colab audit bundle doctor clean
 
 help:
 	$(info $(HELP))
@@ -98,6 +99,9 @@ audit:
 
 bundle: env
 	$(VENV_PYTHON) scripts/bundle.py
+
+doctor: env
+	$(VENV_PYTHON) -m course_utils doctor
 
 clean:
 	@$(PYTHON) $(SETUP) --clean

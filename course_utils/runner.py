@@ -46,9 +46,7 @@ def find_notebooks(
     base = Path(folder or _ROOT / "notebooks").resolve()
     found = {path.name[:2]: path for path in sorted((base / ("soluciones" * solutions)).glob("[0-9][0-9]_*.ipynb"))}
     if not found:
-        raise ValueError(
-            f"No encuentro cuadernos en {base}. Usa un clon del curso o di dónde están: --notebooks CARPETA."
-        )
+        raise ValueError(f"No hay cuadernos en {base}. Usa un clon del curso o di dónde están: --notebooks CARPETA.")
     wanted = [str(session).zfill(2) for session in sessions] or list(found)
     if unknown := [session for session in wanted if session not in found]:
         raise ValueError(f"No hay cuaderno de la sesión {', '.join(unknown)}. Hay: {', '.join(found)}.")
@@ -129,7 +127,7 @@ def _run(path: Path, notebook, folder: Path, timeout: int, bar) -> Report:
     client.on_cell_start = on_start
     client.on_cell_error = lambda execute_reply, **_: fail("{ename}: {evalue}".format(**execute_reply["content"]))
     try:
-        client.execute(env=os.environ | env, cwd=str(cwd), stderr=DEVNULL)
+        client.execute(cleanup_kc=True, env=os.environ | env, cwd=str(cwd), stderr=DEVNULL)
     except TimeoutError:
         fail(f"tarda más de {timeout} s. Alarga el plazo con --timeout.")
     except RuntimeError as error:

@@ -1,7 +1,6 @@
 """``python -m course_utils run``: ejecuta copias, cuenta lo que falla y no toca el repositorio."""
 
 import builtins
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from test_descuidos import ROOT, namespace, tree
 from course_utils import runner
 
 READS = "import json, pathlib\nassert json.loads(pathlib.Path('{}quizzes/a.json').read_text()) == [1]"
-LEAVES = "pathlib.Path('salida.txt').write_text('rastro'); import course_utils.scoring; print(course_utils.__file__)"
+LEAVES = "pathlib.Path('salida.txt').write_text('rastro'); import course_utils.models"
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_missing_nbclient_is_a_message(course, monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ValueError, match="Falta nbclient para ejecutar los cuadernos. Repite «make env»"):
+    with pytest.raises(ValueError, match=r"Falta nbclient para ejecutar los cuadernos\. Repite «make env»"):
         runner.run_all(runner.find_notebooks(folder=course))
 
 
@@ -151,7 +150,7 @@ def test_never_runs_inside_the_repository(course, monkeypatch):
     monkeypatch.setattr(runner, "_ROOT", course.parent)
     monkeypatch.setattr(tempfile, "tempdir", str(course))  # lo que hace tempfile si no hay otro sitio donde escribir
     before = files(course)
-    with pytest.raises(ValueError, match="en el repositorio.*TMPDIR"):
+    with pytest.raises(ValueError, match=r"en el repositorio.*TMPDIR"):
         runner.run_all(runner.find_notebooks(["1"]))
     assert files(course) == before
 
