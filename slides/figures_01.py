@@ -125,7 +125,7 @@ def famosos():
 
 def vectores():
     """Los dos modelos convierten cada token en un vector: los primeros números de la última capa."""
-    ax = canvas(11, 5)
+    ax = canvas(11.5, 5)
     for top, role, name in [(4.72, "encoder", "Codificador"), (2.22, "decoder", "Decodificador")]:
         states, tokens = _states(role)[-1], _tokens(role)
         shape = f"(b, s, d) = {tuple(states.shape)}"
@@ -141,13 +141,13 @@ def vectores():
 
 def autoatencion():
     """Hacia dónde mira «reina» en cada modelo: pesos reales de la primera capa, media de sus cabezas."""
-    ax = canvas(11, 5.2)
+    ax = canvas(11.5, 5.2)
     for base, role, name in [(3.05, "encoder", "Codificador"), (0.4, "decoder", "Decodificador")]:
         tokens, weights = _tokens(role), _attention(role)
         who = tokens.index("␣reina")
         sees = [weights[who, j].item() for j in range(len(tokens))]
         colors = [ORANGE if j == who else BLUE if w > 0 else GREY for j, w in enumerate(sees)]
-        places = chips(ax, 0.1 if role == "encoder" else 0.97, base, tokens, colors)
+        places = chips(ax, 0.1 if role == "encoder" else 1.05, base, tokens, colors)
         for j, ((middle, _), weight) in enumerate(zip(places, sees, strict=True)):
             label(ax, middle, base - 0.22, f"{100 * weight:.0f} %" if weight else "✗", fontsize=16)
             if weight and j != who:
@@ -166,7 +166,7 @@ def mascaras():
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 5.6), layout="constrained")
     masks = [torch.ones(len(names), len(names)).bool(), causal_mask(len(names))]
     for ax, mask, title in zip(
-        axes, masks, ["Codificador: todos a todos", "Decodificador: solo la izquierda"], strict=False
+        axes, masks, ["Codificador: todos a todos", "Decodificador: solo la izquierda"], strict=True
     ):
         plots.plot_attention(mask, names, title=title, ax=ax)
         for text in ax.texts:
@@ -206,7 +206,7 @@ def mapas():
         axes,
         ["encoder", "decoder"],
         ["Codificador: a los dos lados", "Decodificador: solo a la izquierda"],
-        strict=False,
+        strict=True,
     ):
         plots.plot_attention(_attention(role), _tokens(role), title=title, ax=ax)
         ax.title.set_fontsize(18)
@@ -232,7 +232,7 @@ def prueba():
     """Cuánto se mueve el vector de cada posición (última capa) al cambiar «reina» por «noche»."""
     fig, axes = plt.subplots(1, 2, figsize=(11.6, 5.7), layout="constrained")
     for ax, role, name in zip(
-        axes, ["encoder", "decoder"], ["Codificador: se mueven todos", "Decodificador: nada antes"], strict=False
+        axes, ["encoder", "decoder"], ["Codificador: se mueven todos", "Decodificador: nada antes"], strict=True
     ):
         tokens = _tokens(role)
         moved = (_states(role, OTHER)[-1] - _states(role)[-1])[0].norm(dim=-1).tolist()
@@ -263,12 +263,9 @@ def hueco():
         best = logits.softmax(-1).topk(7)
         names = [show_token(_load(role)[1], i) for i in best.indices.tolist()]
         king = "␣rey" if "␣rey" in names else None
-        plots.plot_distribution(
-            dict(zip(names, best.values.tolist(), strict=False)), highlight=king, title=title, ax=ax
-        )
+        plots.plot_distribution(dict(zip(names, best.values.tolist(), strict=True)), highlight=king, title=title, ax=ax)
         word = _ids(role)[0, _tokens(role).index("␣rey")]
-        place = f"«rey» queda en el puesto {int((logits > logits[word]).sum()) + 1}"
-        label(ax, 0.98, 0.06, place, transform=ax.transAxes, ha="right", fontweight="bold")
+        ax.set_xlabel(f"«rey» queda en el puesto {int((logits > logits[word]).sum()) + 1}", fontweight="bold")
     return fig
 
 

@@ -161,7 +161,7 @@ def softmax():
     left.set(title="logits (notas)", xlim=(0, 6.4), xticks=[])
     left.invert_yaxis()
     left.spines[["top", "right"]].set_visible(False)
-    plots.plot_distribution(dict(zip(names, probs, strict=False)), highlight=names[0], title="probabilidades", ax=right)
+    plots.plot_distribution(dict(zip(names, probs, strict=True)), highlight=names[0], title="probabilidades", ax=right)
     right.set(xlabel=f"las otras {len(z) - 6} se reparten el {100 - 100 * sum(probs):.1f} %", xticks=[])
     style = {"arrowstyle": "-|>", "lw": 4, "color": "black", "mutation_scale": 26}
     right.annotate("", (-0.27, 0.5), (-0.46, 0.5), xycoords="axes fraction", arrowprops=style)
