@@ -164,8 +164,8 @@ def softmax():
     plots.plot_distribution(dict(zip(names, probs, strict=True)), highlight=names[0], title="probabilidades", ax=right)
     right.set(xlabel=f"las otras {len(z) - 6} se reparten el {100 - 100 * sum(probs):.1f} %", xticks=[])
     style = {"arrowstyle": "-|>", "lw": 4, "color": "black", "mutation_scale": 26}
-    right.annotate("", (-0.27, 0.5), (-0.46, 0.5), xycoords="axes fraction", arrowprops=style)
-    label(right, -0.365, 0.6, "softmax", transform=right.transAxes, fontweight="bold")
+    right.annotate("", (-0.36, 0.5), (-0.58, 0.5), xycoords="axes fraction", arrowprops=style)
+    label(right, -0.47, 0.6, "softmax", transform=right.transAxes, fontweight="bold")
     return fig
 
 
