@@ -132,7 +132,7 @@ def vectores():
         label(ax, 0.1, top, f"{name}: {states.size(1)} tokens → {states.size(1)} vectores   {shape}", ha="left")
         special = [GREY if token in ("<cls>", "<sep>") else BLUE for token in tokens]
         for column, (middle, _width) in enumerate(chips(ax, 0.1, top - 0.8, tokens, special)):
-            numbers = (states[0, column, :12] / states[0].abs().max() * 2)[:, None]
+            numbers = (states[0, column, :12] / states[0].abs().max() * 2)[:, None].numpy()
             place = ax.inset_axes((middle - 0.2, top - 2.02, 0.4, 1.12), transform=ax.transData)
             place.imshow(numbers, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
             place.set(xticks=[], yticks=[])
