@@ -101,9 +101,12 @@ def voraz_pierde():
     model, tokenizer = _decoder()
     greedy = decoding.generate(model, _ids("Don Quijote"), max_new_tokens=3).new_ids[0].tolist()
     better = tokenizer(" de la Man").input_ids
-    fig, ax = _canvas(height=4.4)
-    _box(ax, 0, 0, "Don Quijote", "black")
-    for path, y, color, style, mark in [(greedy, 1, plots.BLUE, "-", "voraz"), (better, -1, plots.ORANGE, "--", "★")]:
+    fig, ax = _canvas(11.5, 3.7)
+    _box(ax, 0, 0, "Don Quijote", "black", size=20)
+    for path, y, color, style, mark in [
+        (greedy, 1, plots.BLUE, "-", "voraz"),
+        (better, -1, plots.ORANGE, "--", "★ mejor"),
+    ]:
         product, x, text = 1.0, 0.0, "Don Quijote"
         for step, token in enumerate(path, 1):
             p = _probs(text)[token].item()
@@ -111,11 +114,12 @@ def voraz_pierde():
             start = (x, 0.0) if step == 1 else (x, y)
             ax.plot([start[0], step], [start[1], y], style, color=color, linewidth=4, zorder=0)
             middle = ((start[0] + step) / 2, (start[1] + y) / 2 + (0.2 if step > 1 else 0.32 * y))
-            ax.text(*middle, f"{p:.2f}", ha="center", va="center", fontsize=18, color=INK)
-            _box(ax, step, y, _show(token), color, family="monospace")
+            ax.text(*middle, f"{p:.2f}", ha="center", va="center", fontsize=20, color=INK)
+            _box(ax, step, y, _show(token), color, size=20, family="monospace")
             x = step
-        ax.text(3.35, y, f"{mark}  P = {product:.4f}\n    Σ log P = {torch.tensor(product).log():.2f}", va="center")
-    ax.set(xlim=(-0.45, 4.75), ylim=(-1.6, 1.6))
+        total = torch.tensor(product).log()
+        ax.text(3.4, y, f"{mark}: P = {product:.4f}\nΣ log P = {total:.2f}", va="center", fontsize=20)
+    ax.set(xlim=(-0.5, 4.75), ylim=(-1.5, 1.5))
     ax.set_title("El primer paso voraz es mejor (0.32 > 0.12); el camino entero, no")
     ax.axis("off")
     return fig
@@ -144,7 +148,7 @@ def haz_pasos():
 
 def haz_final():
     """La misma búsqueda, acabada: gana la rama que la búsqueda voraz deja."""
-    fig, ax = _canvas(11.5, 5)
+    _, ax = _canvas(11.5, 5)
     return _tree("La marquesa", 2, 4, 4, ax, "Azul, sigue; gris ✗, podada; verde ■, completa; naranja ★, la mejor")
 
 
@@ -333,8 +337,8 @@ def clasicos():
     """Lo que escribe el modelo mini tras el *prompt* de los unicornios y tras el principio del Quijote."""
     model, tokenizer = _decoder()
     prompts = {
-        "Los unicornios (GPT-2, 2019)": "Un hallazgo asombroso: unos científicos han encontrado en los Andes una manada "
-        "de unicornios. Y hay algo todavía más raro, porque los unicornios hablan español.",
+        "Los unicornios (GPT-2, 2019)": "Un hallazgo asombroso: unos científicos han encontrado en los Andes una "
+        "manada de unicornios. Y hay algo todavía más raro, porque los unicornios hablan español.",
         "A la manera del Quijote": "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo "
         "que vivía un hidalgo",
     }
