@@ -276,3 +276,11 @@ def test_missing_tools_are_named_with_their_remedy(monkeypatch, capsys, tmp_path
     monkeypatch.setenv("CHROME_PATH", str(tmp_path / "no está"))
     assert build_slides.main(["--output", str(tmp_path)]) == 1
     assert "no existe" in capsys.readouterr().err
+
+
+def test_figures_that_read_the_notebook_say_what_is_missing():
+    module = sys.modules["figures_04"]
+    assert module._table("trozo más largo")["trozo más largo"]["el mejor"] >= 0
+    for lookup in (lambda: module._printed("esto no lo imprime nadie"), lambda: module._table("columna inventada")):
+        with pytest.raises(ValueError, match="ya no imprime"):
+            lookup()
