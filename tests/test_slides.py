@@ -216,8 +216,8 @@ def show_all(page, html: Path) -> None:
     page.add_style_tag(
         content="html, body { overflow: visible !important; height: auto !important } "
         "svg[data-marpit-svg] { display: block !important; position: static !important; "
-        "visibility: visible !important; opacity: 1 !important; content-visibility: visible !important; width: 1280px !important; "
-        "height: 720px !important; pointer-events: auto !important }"
+        "visibility: visible !important; opacity: 1 !important; content-visibility: visible !important; "
+        "width: 1280px !important; height: 720px !important; pointer-events: auto !important }"
     )
     page.evaluate("document.fonts.ready")
 
@@ -257,6 +257,7 @@ def test_html_carries_notes_and_figures_and_asks_for_nothing(path, built, page):
     assert len(notes) == len(slides)
     for note, slide in zip(notes, slides, strict=True):
         assert "Di:" in note and "Pregunta:" in note and f"Minutos: {slide.minutes} ({slide.short_minutes})" in note
+        assert slide.say in note and slide.ask in note  # sin saltos de línea en medio de las frases
 
 
 @every_deck
