@@ -112,6 +112,12 @@ def read_note(note: str, where: str) -> dict:
     }
 
 
+def unwrap_notes(text: str) -> str:
+    """Cada campo de una nota, en una sola línea: la vista del presentador respeta los saltos, y partían las frases."""
+    wrapped = rf"\n[ \t]*(?=\S)(?!(?:{'|'.join(FIELDS)}):|-->)"
+    return re.sub(r"<!--\s*Minutos:.*?-->", lambda m: re.sub(wrapped, " ", m[0]), text, flags=re.S)
+
+
 # --- El plan de la guía docente ---------------------------------------------------------------------
 
 
@@ -209,7 +215,8 @@ def build(root: Path, decks: list[Path], output: Path) -> None:
         theme = inline((folder / "tema.css").read_text(encoding="utf-8"), folder, r'(url\(")([^":]+)("\))')
         (work / "tema.css").write_text(theme, encoding="utf-8")
         for deck in decks:
-            text = inline(deck.read_text(encoding="utf-8"), folder, r"(!\[[^\]]*\]\()([^):]+)(\))")
+            text = unwrap_notes(deck.read_text(encoding="utf-8"))
+            text = inline(text, folder, r"(!\[[^\]]*\]\()([^):]+)(\))")
             (work / deck.name).write_text(text, encoding="utf-8")
         options = ["--theme-set", "tema.css", "--html", "--browser", "chrome", "--browser-path", chrome]
         inputs = [deck.name for deck in decks]

@@ -257,6 +257,7 @@ def test_html_carries_notes_and_figures_and_asks_for_nothing(path, built, page):
     assert len(notes) == len(slides)
     for note, slide in zip(notes, slides, strict=True):
         assert "Di:" in note and "Pregunta:" in note and f"Minutos: {slide.minutes} ({slide.short_minutes})" in note
+        assert slide.say in note and slide.ask in note  # sin saltos de línea en medio de las frases
 
 
 @every_deck
