@@ -5,9 +5,11 @@ ficheros (los grandes, con un salto al «almacén», como hace el de verdad) y, 
 de propuestas y de *commits*. Apunta cada petición en `requests`.
 """
 
+import contextlib
 import hashlib
 import json
 import re
+import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +40,7 @@ class Hub:
         self.repos: dict[str, Repo] = {}  # «models/dueño/nombre», «datasets/dueño/nombre»
         self.faults: list[tuple[str, int | str]] = []
         self.requests: list[str] = []
+        self.connections: list[socket.socket] = []
         self.closing = threading.Event()
 
     def add(self, name: str, files: dict[str, bytes], ref: str = "main") -> str:
@@ -70,11 +73,18 @@ class Hub:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
+        for connection in self.connections:  # también las que el cliente guarda abiertas para otra vez
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        self.hub.connections.append(self.connection)
 
     def log_message(self, *_):
         pass
