@@ -80,8 +80,8 @@ def mapa():
 
 def top_50():
     """Los cien primeros candidatos tras «Había una vez»: los cincuenta que deja ``generate`` y los que quita."""
-    probs = _probs("Había una vez").sort(descending=True).values
-    inside = probs[:50].sum().item()
+    probs = _probs("Había una vez").sort(descending=True).values.tolist()
+    inside = sum(probs[:50])
     fig, ax = _canvas(height=4.6)
     ax.bar(range(1, 51), probs[:50], color=plots.BLUE, width=0.9)
     ax.bar(range(51, 101), probs[50:100], color=PALE, edgecolor=plots.GREY, hatch="////", width=0.9)
