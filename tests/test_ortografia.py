@@ -39,10 +39,11 @@ def prose(markdown: str) -> str:
     text = re.sub(r"^ *(```|~~~).*?^ *\1", "", text, flags=re.S | re.M)
     text = re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)", " ", text, flags=re.S)
     text = re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", " ", text, flags=re.S)
-    text = re.sub(r"^( *- )[^\[\n]*\[[^\]]*\]\(https?:[^)]*\)", r"\1", text, flags=re.M)  # autores y título de un artículo
-    text = re.sub(r"\[[^\[\]]*\]\((?:https?:|enlace:)[^)]*\)", " ", text)  # el título de un artículo
+    # Los autores y el título de un artículo, el título de un enlace y los nombres de archivo no son español.
+    text = re.sub(r"^( *- )[^\[\n]*\[[^\]]*\]\(https?:[^)]*\)", r"\1", text, flags=re.M)
+    text = re.sub(r"\[[^\[\]]*\]\((?:https?:|enlace:)[^)]*\)", " ", text)
     text = re.sub(r"\]\([^)]*\)", "] ", text)
-    text = re.sub(r"https?://\S+|[\w./-]+\.(?:py|md|toml|ipynb|cff|json|txt)\b|\w*_\w+", " ", text)  # y nombres de archivo
+    text = re.sub(r"https?://\S+|[\w./-]+\.(?:py|md|toml|ipynb|cff|json|txt)\b|\w*_\w+", " ", text)
     text = re.sub(r"<!-- *(?:cuestionario|enlace|plan|fin del plan|_class)[^\n]*?-->", " ", text)  # órdenes, no notas
     text = re.sub(r"</?[a-zA-Z][^>]*>", " ", text)
     return html.unescape(text)
