@@ -49,13 +49,13 @@ class Explorer:
         if not decoding._is_count(top_n):
             raise ValueError(f"top_n debe ser un entero mayor o igual que 1 y es {top_n!r}.")
         self.model, self.tokenizer, self.top_n, self.seed = model, tokenizer, top_n, seed
-        slider = {"continuous_update": False, "style": {"description_width": "110px"}}
-        self.prompt = w.Text(value=prompt, description="Prompt", continuous_update=False)
-        self.temperature = w.FloatSlider(value=1.0, min=0, max=3, step=0.05, description="Temperatura", **slider)
-        self.top_k = w.IntSlider(value=0, min=0, max=100, description="Top-k (0: no)", **slider)
-        self.top_p = w.FloatSlider(value=1.0, min=0, max=1, step=0.05, description="Top-p (1: no)", **slider)
-        self.min_p = w.FloatSlider(value=0.0, min=0, max=1, step=0.01, description="Min-p (0: no)", **slider)
-        self.text, self.message, self.image = w.HTML(), w.HTML(), w.Image(format="png")
+        wide = {"continuous_update": False, "style": {"description_width": "110px"}, "layout": {"width": "630px"}}
+        self.prompt = w.Text(value=prompt, description="Prompt", **wide)
+        self.temperature = w.FloatSlider(value=1.0, min=0, max=3, step=0.05, description="Temperatura", **wide)
+        self.top_k = w.IntSlider(value=0, min=0, max=100, description="Top-k (0: no)", **wide)
+        self.top_p = w.FloatSlider(value=1.0, min=0, max=1, step=0.05, description="Top-p (1: no)", **wide)
+        self.min_p = w.FloatSlider(value=0.0, min=0, max=1, step=0.01, description="Min-p (0: no)", **wide)
+        self.text, self.message, self.image = w.HTML(), w.HTML(), w.Image(format="png", layout={"width": "630px"})
         buttons = []
         for name, action in (("La favorita", self.best), ("Tirar el dado", self.draw), ("Empezar", self.restart)):
             buttons.append(w.Button(description=name))
@@ -140,11 +140,10 @@ class Explorer:
 
         text = self.tokenizer.decode(self.ids[0].tolist())
         self.text.value = f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>"
-        figure = Figure(
-            figsize=(7, 0.34 * self.top_n + 1), layout="constrained"
-        )  # sin pyplot: nadie lo enseña dos veces
+        size = (7, 0.34 * self.top_n + 1)
+        figure = Figure(figsize=size, layout="constrained")  # sin pyplot: nadie lo enseña dos veces
         FigureCanvasAgg(figure)
         plots.plot_distribution(self.candidates(), title="Candidatas al siguiente token", ax=figure.subplots())
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=90)
+        figure.savefig(buffer, format="png", dpi=180)
         self.image.value = buffer.getvalue()

@@ -53,8 +53,6 @@ LAB_SETTINGS = {
     "@jupyterlab/translation-extension:plugin": {"locale": "es_ES"},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-# jupytext (para construir los cuadernos) trae una extensión hecha para otro JupyterLab, que aquí falla al cargar.
-LAB_PAGE = {"disabledExtensions": {"jupyterlab-jupytext": True}}
 
 NO_SPACE = (
     "No space left on device",
@@ -245,7 +243,7 @@ def venv_version():
 
 def fingerprint():
     """De qué depende el entorno: Python, carpeta, paquetes, versiones fijadas y ajustes de JupyterLab."""
-    digest = hashlib.sha256(json.dumps([LAB_SETTINGS, LAB_PAGE], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(LAB_SETTINGS, sort_keys=True).encode())
     for name in PINNED_FILES:
         with io.open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read().replace(b"\r\n", b"\n"))
@@ -397,13 +395,9 @@ def create_venv():
 
 def configure_lab(prefix):
     """JupyterLab en español y sin preguntas de bienvenida; quien elija otra cosa en sus ajustes, manda."""
-    for folder, name, content in (
-        (os.path.join("share", "jupyter", "lab", "settings"), "overrides.json", LAB_SETTINGS),
-        (os.path.join("etc", "jupyter", "labconfig"), "page_config.json", LAB_PAGE),
-    ):
-        folder = os.path.join(prefix, folder)
-        os.makedirs(folder, exist_ok=True)
-        write_text(os.path.join(folder, name), json.dumps(content, indent=2) + "\n")
+    folder = os.path.join(prefix, "share", "jupyter", "lab", "settings")
+    os.makedirs(folder, exist_ok=True)
+    write_text(os.path.join(folder, "overrides.json"), json.dumps(LAB_SETTINGS, indent=2) + "\n")
 
 
 def install():
