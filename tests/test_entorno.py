@@ -3,6 +3,7 @@
 import ast
 import collections
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -33,7 +34,7 @@ def setup_env(tmp_path, monkeypatch):
     root.mkdir()
     for name in module.PINNED_FILES:
         shutil.copy(ROOT / name, root)
-    for name in ("ROOT", "VENV", "STAMP", "LOCK", "LOG"):
+    for name in ("ROOT", "VENV", "STAMP", "LOCK", "LOG", "WHEELS"):
         monkeypatch.setattr(module, name, getattr(module, name).replace(str(ROOT), str(root)))
     monkeypatch.delenv("PIP_ARGS", raising=False)
     return module
@@ -390,3 +391,53 @@ def test_clean_removes_only_what_can_be_made_again(setup_env):
     assert setup_env.main(["--clean"]) == 0
     assert kept.exists() and Path(setup_env.ROOT, "pyproject.toml").exists()
     assert not os.path.exists(setup_env.VENV) and not Path(setup_env.ROOT, "tests", "__pycache__").exists()
+
+
+# --- setup_env.py: sin red, con los paquetes de wheels/ ------------------------------------------------
+
+
+@pytest.fixture
+def wheels(setup_env):
+    folder = Path(setup_env.WHEELS)
+    folder.mkdir()
+    (folder / setup_env.WHEELS_INFO).write_text(json.dumps(setup_env.this_python()), encoding="utf-8")
+    return folder
+
+
+def test_wheels_folder_replaces_the_network(setup_env, monkeypatch, wheels):
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    assert setup_env.main([]) == 0
+    assert [command[-1] for command in calls] == [setup_env.VENV, "setuptools", ".[lab]"]
+    for command in calls[1:]:
+        assert command[command.index("--no-index") + 1 :][:2] == ["--find-links", str(wheels)]
+    shutil.rmtree(wheels)  # quien la borra y pide el entorno completo lo tiene
+    assert setup_env.main([]) == 0
+    assert calls[-1][-1] == ".[dev]" and "--no-index" not in calls[-1]
+
+
+@pytest.mark.parametrize("key", ["python", "system"])
+def test_wheels_for_another_machine_are_refused_with_the_remedy(setup_env, monkeypatch, capsys, wheels, key):
+    other = dict(setup_env.this_python(), **{key: {"python": "3.99", "system": "otro ppc"}[key]})
+    (wheels / setup_env.WHEELS_INFO).write_text(json.dumps(other), encoding="utf-8")
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    monkeypatch.setattr(setup_env, "find_newer_python", lambda: None)
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert f"son para Python {other['python']} en {other['system']}" in error
+    assert f"make lab PYTHON=python{other['python']}" in error and not calls
+
+
+def test_wheels_choose_the_python_they_were_made_for(setup_env, monkeypatch, wheels):
+    (wheels / setup_env.WHEELS_INFO).write_text('{"python": "3.99", "system": "x"}', encoding="utf-8")
+    tried = []
+    monkeypatch.setattr(setup_env.subprocess, "call", lambda command, **_: tried.append(command) or 0)
+    assert setup_env.main([]) == 0
+    assert "3.99" in " ".join(tried[0][:2])  # python3.99, o «py -3.99» en Windows
+    assert tried[1][-1] == "--only-this-python"  # sin vueltas: si el sistema es otro, el segundo lo dice y para
+
+
+def test_missing_wheel_is_named(setup_env, monkeypatch, capsys, wheels):
+    fake_pip(setup_env, monkeypatch, "ERROR: No matching distribution found for torch==2.13.0")
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "torch==2.13.0" in error and "descomprime otra vez" in error

@@ -142,7 +142,7 @@ def browser(tmp_path_factory):
             str(tmp_path_factory.mktemp("perfil")),
             executable_path=executable,
             args=browser_script.ARGUMENTS,
-            viewport={"width": 1400, "height": 1000},
+            viewport={"width": 1400, "height": 1600},
         )
         context.set_default_timeout(LIMIT)
         yield context
@@ -329,14 +329,13 @@ def move_the_explorer(screen):
 
 def see_the_surprise(screen):
     """Sesión 05: cada token, con su color y su número."""
-    tokens = screen.cells.nth(screen.position("surprise(plausible[3])")).locator(
-        ".jp-OutputArea span[style*=background]"
-    )
+    area = screen.cells.nth(screen.position("surprise(plausible[3])")).locator(".jp-OutputArea")
+    tokens = area.locator("span[style*=background]")
     texts = tokens.all_text_contents()
     assert len(texts) > 5 and all(re.search(r"\S\s*\d+\.\d$", text) for text in texts)
     colours = tokens.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
     assert len(set(colours)) > 3
-    screen.shot("sorpresa", screen.cells.nth(screen.position("surprise(plausible[3])")))
+    screen.shot("sorpresa", area)
 
 
 # Lo único que las páginas piden fuera, y sin lo que todo se ve: el botón de Colab (queda su texto) y las fórmulas de
