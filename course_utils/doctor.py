@@ -219,7 +219,8 @@ def check_hub(environ: Mapping[str, str] = os.environ) -> Result:
 
 def _output(python: str, code: str, *arguments: str) -> tuple[str, int | None]:
     """Lo que escribe otro Python y su código de salida, o ``None`` si no arranca o no acaba a tiempo."""
-    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": SECONDS}
+    utf8 = os.environ | {"PYTHONIOENCODING": "utf-8"}  # que una tilde en una ruta no lo pare
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "timeout": SECONDS, "env": utf8}
     try:
         done = subprocess.run([python, "-c", code, *arguments], **options)
         return done.stdout.decode(errors="replace"), done.returncode

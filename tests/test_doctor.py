@@ -316,6 +316,11 @@ def test_report_has_a_mark_a_title_and_a_remedy():
     assert doctor.render(results[:1]).endswith("Todo listo.")
 
 
+def test_another_python_answers_with_accents_whatever_the_terminal(monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert doctor._output(sys.executable, "print('Cálculo y años')") == (f"Cálculo y años{os.linesep}", 0)
+
+
 def test_json_is_one_object_with_stable_keys_and_nothing_else():
     result = run("--json", PYTHONIOENCODING="ascii")
     report = json.loads(result.stdout)
