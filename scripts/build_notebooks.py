@@ -54,6 +54,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OPEN, CLOSE = "# <solución>", "# </solución>"
 STUB = ("# Escribe aquí tu código", "...")
 KEEP_TAG = "nbval-ignore-output"
+WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Encima está el mismo, como texto."
 REMEDY = "Ejecuta «make notebooks»."
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -320,6 +321,8 @@ def tidy_outputs(outputs: list, count: int) -> list:
             continue
         if "data" in output:  # sin su estado, la vista de un widget solo da un mensaje de error
             output.data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "application/javascript" in output.data:  # lo que se lee donde no se ejecuta
+                output.data["text/plain"] = WITHOUT_JAVASCRIPT
         if output.output_type == "execute_result":
             output.execution_count = count
         tidy.append(output)

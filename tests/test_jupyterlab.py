@@ -440,6 +440,9 @@ def needs_javascript(output) -> bool:
 def without_javascript(book, index: int) -> str | None:
     """Lo que le falta a una celda con JavaScript para leerse sin él, o ``None``."""
     source = book.cells[index].source
+    for output in book.cells[index].outputs:
+        if "application/javascript" in output.data and "cuestionario" not in output.data["text/plain"].lower():
+            return f"se lee «{output.data['text/plain']}»"
     quiz = re.search(r"quizzes/(\w+\.json)", source)
     if quiz:
         questions = json.loads((NOTEBOOKS / "quizzes" / quiz[1]).read_text(encoding="utf-8"))
