@@ -72,6 +72,7 @@ class Lab:
         env.update({f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")})
         env.update(JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(folder / "spaces"))
         env.update(IPYTHONDIR=str(folder / "ipython"), CURSO_PERFIL="mini", JUPYTER_TOKEN=self.token)
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # en una máquina ocupada, esperar girando lo hace todo eterno
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         for name in ("MPLBACKEND", "CI"):
             env.pop(name, None)
