@@ -76,6 +76,9 @@ class Lab:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         for name in ("MPLBACKEND", "CI"):
             env.pop(name, None)
+        # La lista de tipos de letra de matplotlib, propia y ya hecha: la de la cuenta puede ser de otro entorno.
+        env["MPLCONFIGDIR"] = str(folder / "matplotlib")
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=env, check=True)
         command = [sys.executable, "-m", "jupyterlab", "--ServerApp.root_dir=notebooks", "--no-browser"]
         command += ["--port", str(self.port), "--ServerApp.port_retries=0"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
