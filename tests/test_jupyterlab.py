@@ -174,6 +174,8 @@ class Screen:
         self.cells = self.notebook.locator(".jp-Cell")
         self.cells.nth(len(self.book.cells) - 1).wait_for(state="attached")
         assert self.cells.count() == len(self.book.cells)
+        # JupyterLab deja sin dibujar lo que no se ve, y al dibujarlo todo se mueve: las imágenes saldrían corridas.
+        self.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important }")
 
     def _block(self, route):
         self.outside.append(route.request.url)
