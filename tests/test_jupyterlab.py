@@ -216,15 +216,17 @@ class Screen:
         self.menu("Editar", "Clear Outputs of All Cells|(Limpiar|Borrar) .*todas las celdas")
         self.page.wait_for_function("() => !document.querySelector('.jp-Notebook .jp-OutputArea-output')")
         self.menu("Run|Ejecutar", "Ejecutar todas las celdas")
-        self.page.wait_for_function(
+        ended = self.page.wait_for_function(
             """() => {
                 const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
                 const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
-                return failed || prompts.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()));
+                const done = prompts.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()));
+                return failed ? 'error' : done && 'done';
             }""",
             timeout=RUN_LIMIT,
         )
-        self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        if ended.json_value() == "done":  # tras un error ya no hay más que esperar
+            self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
 
     def outputs(self, mime: str):
         return self.notebook.locator(f'.jp-OutputArea-output[data-mime-type="{mime}"]')
