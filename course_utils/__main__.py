@@ -21,6 +21,12 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--solutions", action="store_true", help="los cuadernos resueltos")
     options.add_argument("--notebooks", metavar="CARPETA", help="dónde están (por defecto, en este repositorio)")
     options.add_argument("--timeout", type=int, default=600, metavar="S", help="segundos por celda (por defecto, 600)")
+    commands.add_parser("finetune", help="ajusta el decodificador con los chistes; «finetune --help» da sus opciones")
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["finetune"]:  # tiene sus propias opciones, y carga torch
+        from . import finetune
+
+        return finetune.main(argv[1:])
     args = parser.parse_args(argv)
     if args.command == "doctor":
         from . import doctor

@@ -1,0 +1,442 @@
+"""El entorno: órdenes de make, versiones fijadas y mensajes de tools/environment.py. Sin red ni instalaciones."""
+
+import ast
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tools import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SETUP = ROOT / "tools" / "environment.py"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+Usage = collections.namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def setup_env(tmp_path, monkeypatch):
+    """El módulo, con su raíz en una carpeta con espacios y tildes que hace de clon."""
+    module = environment
+    root = tmp_path / "clon con ñandú"
+    root.mkdir()
+    for name in module.PINNED_FILES:
+        shutil.copy(ROOT / name, root)
+    for name in ("ROOT", "VENV", "STAMP", "LOCK", "LOG", "WHEELS"):
+        monkeypatch.setattr(module, name, getattr(module, name).replace(str(ROOT), str(root)))
+    monkeypatch.delenv("PIP_ARGS", raising=False)
+    return module
+
+
+def pinned():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def requirements(texts):
+    return [Requirement(text) for text in texts if not text.startswith("course-utils")]
+
+
+def fake_pip(module, monkeypatch, *lines, status=1):
+    """Sustituye toda orden externa por una que imprime `lines`; devuelve la lista de órdenes recibidas."""
+    calls = []
+
+    def run(command):
+        calls.append(command)
+        if command[1:3] == ["-m", "venv"]:
+            os.makedirs(os.path.dirname(module.venv_python()), exist_ok=True)
+            return 0, []
+        return status, list(lines)
+
+    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module, "venv_version", lambda: "3.11.7" if os.path.isdir(module.VENV) else None)
+    return calls
+
+
+# --- make -----------------------------------------------------------------------------------------
+
+
+def make(*arguments):
+    return subprocess.run(
+        ["make", "-s", *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="sin make")
+def test_make_alone_explains_every_target():
+    result = make()
+    assert result.returncode == 0, result.stderr
+    targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
+    assert {"lab", "test", "notebooks", "bench", "clean"} <= set(targets)
+    for target in set(targets) - {"help"}:
+        assert re.search(rf"^  make {target} +\S", result.stdout, re.M), target
+    assert "JupyterLab, en español" in result.stdout
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="sin make")
+def test_make_passes_options_on():
+    lab = make("-n", "lab", "JUPYTER_ARGS=--no-browser --port 9999").stdout
+    assert "--ServerApp.root_dir=notebooks --no-browser --port 9999" in lab
+    assert make("-n", "env").stdout.split() == ["python3", "tools/environment.py"]
+    assert "--only-this-python" in make("-n", "env", "PYTHON=python3.12").stdout
+    test = make("-n", "test").stdout
+    assert "build_notebooks.py --check" in test
+    assert "notebooks/*.ipynb notebooks/soluciones/*.ipynb" in test
+    assert re.search(r"scripts/offline\.py \S+ -m pytest \\\s+--nbval ", test)
+
+
+def test_makefile_has_only_relative_paths():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert not re.findall(r"(?<![\w.*/-])(?:/|~/|[A-Z]:\\)\w", text)
+    assert "CURDIR" not in text and "abspath" not in text and "realpath" not in text
+
+
+def test_ci_installs_the_browser_and_calls_make_test():
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    code = [line for line in lines if line and not line.startswith("#")]
+    assert code[0] == "set -euo pipefail"
+    assert code[1].startswith("cd ")
+    assert code[2:] == [".ci/sistema", "make test"]
+    assert os.access(ROOT / ".ci" / "run", os.X_OK) or os.name == "nt"
+
+
+def test_readme_starts_with_the_two_commands():
+    start = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:12]
+    assert start[0].startswith("# ")
+    assert any(line.startswith("make lab") for line in start)
+    assert any(line.startswith("make test") for line in start)
+
+
+# --- versiones ------------------------------------------------------------------------------------
+
+
+def test_every_direct_dependency_is_pinned_inside_its_range():
+    pins = {canonicalize_name(name): version for name, version in pinned().items()}
+    everything = PROJECT["dependencies"] + [text for extra in EXTRAS.values() for text in extra]
+    for requirement in requirements(everything):
+        version = pins[canonicalize_name(requirement.name)]
+        assert version in requirement.specifier, f"{requirement} no admite {version}"
+    assert pins["torch"] == "2.13.0"
+    assert "setuptools" in pins  # setup_env.py instala sin aislar la construcción
+
+
+def test_constraints_hold_plain_pins_valid_on_every_platform():
+    for name, version in pinned().items():
+        assert re.fullmatch(r"[\w.-]+", name) and re.fullmatch(r"[\w.]+", version), (name, version)  # ni «+cpu» ni URL
+        assert not name.lower().startswith(("nvidia", "triton", "cuda", "course"))
+
+
+def test_installed_versions_are_the_pinned_ones():
+    """Lo que se prueba es lo que se publica: nadie se queda con un entorno viejo sin enterarse."""
+    if not (ROOT / ".venv").is_dir() or Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
+        pytest.skip("no es el entorno de make")
+    from importlib.metadata import version
+
+    wrong = {}
+    for name, pin in pinned().items():
+        try:
+            found = version(name).partition("+")[0]
+        except ImportError:
+            continue  # fijada para otro sistema
+        if found != pin:
+            wrong[name] = (found, pin)
+    assert not wrong
+
+
+def test_language_pack_matches_jupyterlab():
+    pins = pinned()
+    assert pins["jupyterlab"].split(".")[:2] == pins["jupyterlab-language-pack-es-ES"].split(".")[:2]
+
+
+def test_conda_environment_agrees_with_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python = next(item for item in environment["dependencies"] if str(item).startswith("python="))
+    assert python.partition("=")[2] in Requirement("python" + PROJECT["requires-python"]).specifier
+    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
+    assert pip == ["-c constraints.txt", "-e .[dev]"]
+    assert "dev" in EXTRAS
+    # El torch de conda no puede ser más nuevo que el fijado: pip tendría que cambiarlo por el de CUDA.
+    assert f"pytorch-cpu<={pinned()['torch']}" in environment["dependencies"]
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_binder_builds_from_the_root_and_in_spanish():
+    """Binder lee environment.yml de la raíz solo si no hay carpeta binder/, y después ejecuta postBuild."""
+    assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
+    post_build = ROOT / "postBuild"
+    assert post_build.read_text(encoding="utf-8").splitlines()[-1] == "python tools/environment.py --lab-settings"
+    assert os.access(post_build, os.X_OK) or os.name == "nt"
+    assert "/v2/gh/curso-generacion-texto/curso-generacion-texto/main?urlpath=lab/tree/notebooks" in (
+        ROOT / "README.md"
+    ).read_text(encoding="utf-8")
+
+
+# --- setup_env.py: Python ---------------------------------------------------------------------------
+
+
+def test_old_pythons_can_read_the_script():
+    source = SETUP.read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 6))
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr))]
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported <= set(sys.stdlib_module_names)
+
+
+def test_old_python_is_told_its_version_and_the_remedy(setup_env, monkeypatch, capsys):
+    monkeypatch.setattr(setup_env.sys, "version_info", (3, 8, 18, "final", 0))
+    monkeypatch.setattr(setup_env, "find_newer_python", lambda: None)
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "Python 3.8.18 es demasiado antiguo" in error
+    assert "3.11 o posterior" in error and "PYTHON=python3.12" in error
+    assert not os.path.exists(setup_env.VENV)
+
+
+@pytest.mark.parametrize(("version", "fine"), [((3, 10, 13), False), ((3, 11, 0), True), ((3, 13, 1), True)])
+def test_oldest_supported_python(setup_env, version, fine):
+    assert (setup_env.python_error(version) is None) == fine
+
+
+def test_old_python_goes_on_with_a_newer_one_unless_it_was_chosen(setup_env, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(setup_env.sys, "version_info", (3, 8, 18, "final", 0))
+    monkeypatch.setattr(setup_env, "find_newer_python", lambda: ["python3.12"])
+    monkeypatch.setattr(setup_env.subprocess, "call", lambda command: calls.append(command) or 0)
+    assert setup_env.main([]) == 0
+    assert calls[0][0] == "python3.12"
+    assert "sigo con python3.12" in capsys.readouterr().out
+    assert setup_env.main(["--only-this-python"]) == 1
+    assert len(calls) == 1
+
+
+def test_missing_ensurepip_names_the_debian_package(setup_env, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    assert setup_env.main([]) == 1
+    assert "sudo apt install python{}.{}-venv".format(*sys.version_info[:2]) in capsys.readouterr().err
+
+
+# --- setup_env.py: disco y red ------------------------------------------------------------------------
+
+
+def test_full_disk_stops_before_touching_anything(setup_env, monkeypatch, capsys):
+    calls = fake_pip(setup_env, monkeypatch)
+    monkeypatch.setattr(setup_env.shutil, "disk_usage", lambda path: Usage(10e9, 8.8e9, 1.2e9))
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "1,2 GB libres" in error and "3,0 GB" in error and "libera espacio" in error
+    assert calls == [] and not os.path.exists(setup_env.VENV)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+        "OSError: [WinError 112] There is not enough space on the disk",
+        "OSError: [Errno 122] Disk quota exceeded",
+    ],
+)
+def test_disk_that_fills_half_way_frees_the_half(setup_env, monkeypatch, capsys, line):
+    fake_pip(setup_env, monkeypatch, "Installing collected packages: torch, numpy", line)
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "se llenó a media instalación" in error and "libera espacio" in error
+    assert not os.path.exists(setup_env.VENV)
+
+
+def test_no_network_says_so(setup_env, monkeypatch, capsys):
+    fake_pip(
+        setup_env,
+        monkeypatch,
+        "WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(...)'",
+        "ERROR: No matching distribution found for setuptools==80.10.2",
+    )
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "no llega a la red" in error and "comprueba la conexión" in error
+
+
+def test_missing_version_names_the_package(setup_env, monkeypatch, capsys):
+    fake_pip(setup_env, monkeypatch, "ERROR: No matching distribution found for torch==2.13.0")
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "torch==2.13.0" in error and "no llega a la red" not in error
+
+
+def test_unknown_failure_shows_pip_and_keeps_its_output(setup_env, monkeypatch, capsys):
+    fake_pip(setup_env, monkeypatch, "ERROR: algo raro")
+    assert setup_env.main([]) == 1
+    assert "ERROR: algo raro" in capsys.readouterr().err
+    assert "algo raro" in Path(setup_env.LOG).read_text(encoding="utf-8")
+
+
+def test_system_errors_become_messages(setup_env, monkeypatch, capsys):
+    def denied():
+        raise PermissionError(13, "Permission denied", "/clon/.venv")
+
+    monkeypatch.setattr(setup_env, "install", denied)
+    assert setup_env.main([]) == 1
+    assert "No se puede escribir en «/clon/.venv»" in capsys.readouterr().err
+
+
+def test_interruption_is_a_message_not_a_traceback(setup_env, monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup_env, "install", interrupted)
+    assert setup_env.main([]) == 130
+    assert "se repara sola" in capsys.readouterr().err
+
+
+# --- setup_env.py: cuándo se instala -----------------------------------------------------------------
+
+
+def test_second_call_reinstalls_nothing(setup_env, monkeypatch):
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    assert setup_env.main([]) == 0
+    assert [command[-1] for command in calls] == [setup_env.VENV, "setuptools", ".[dev]"]
+    assert all("constraints.txt" in command for command in calls[1:])
+    assert setup_env.main([]) == 0
+    assert len(calls) == 3
+
+
+def test_jupyterlab_is_set_to_spanish(setup_env, monkeypatch):
+    fake_pip(setup_env, monkeypatch, status=0)
+    setup_env.main([])
+    overrides = Path(setup_env.VENV, "share", "jupyter", "lab", "settings", "overrides.json").read_text(
+        encoding="utf-8"
+    )
+    assert '"locale": "es_ES"' in overrides
+
+
+def test_lab_settings_alone_go_to_the_active_environment(setup_env, monkeypatch, tmp_path, capsys):
+    calls = fake_pip(setup_env, monkeypatch)
+    monkeypatch.setattr(setup_env.sys, "prefix", str(tmp_path / "conda"))
+    assert setup_env.main(["--lab-settings"]) == 0
+    overrides = tmp_path / "conda" / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    assert '"locale": "es_ES"' in overrides.read_text(encoding="utf-8")
+    assert calls == [] and not os.path.exists(setup_env.VENV)
+    assert str(tmp_path / "conda") in capsys.readouterr().out
+
+
+def test_pip_args_reach_pip(setup_env, monkeypatch):
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    monkeypatch.setenv("PIP_ARGS", "--find-links 'una carpeta'")
+    setup_env.main([])
+    assert calls[-1][-5:-3] == ["--find-links", "una carpeta"]
+
+
+@pytest.mark.parametrize("change", ["versiones", "carpeta"])
+def test_new_pins_or_a_moved_clone_update_in_place(setup_env, monkeypatch, change):
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    setup_env.main([])
+    mark = Path(setup_env.VENV, "marca")
+    mark.touch()
+    if change == "versiones":
+        with open(Path(setup_env.ROOT, "constraints.txt"), "a", encoding="utf-8") as file:
+            file.write("otro==1.0\n")
+    else:
+        stamp = Path(setup_env.STAMP)
+        stamp.write_text(stamp.read_text(encoding="utf-8").replace(".venv", "otra"), encoding="utf-8")
+    assert setup_env.main([]) == 0
+    assert len(calls) == 6 and mark.exists()
+    assert setup_env.is_ready()
+
+
+@pytest.mark.parametrize("change", ["interrumpida", "otro Python"])
+def test_interrupted_install_or_another_python_starts_again(setup_env, monkeypatch, change):
+    fake_pip(setup_env, monkeypatch, status=0)
+    setup_env.main([])
+    mark = Path(setup_env.VENV, "marca")
+    mark.touch()
+    if change == "interrumpida":
+        os.remove(setup_env.STAMP)
+    else:
+        monkeypatch.setattr(setup_env, "venv_version", lambda: "3.12.1")
+    assert setup_env.main([]) == 0
+    assert not mark.exists()
+    assert setup_env.is_ready()
+
+
+def test_failed_update_without_network_keeps_the_environment(setup_env, monkeypatch):
+    fake_pip(setup_env, monkeypatch, status=0)
+    setup_env.main([])
+    stamp = setup_env.read_stamp()
+    with open(Path(setup_env.ROOT, "constraints.txt"), "a", encoding="utf-8") as file:
+        file.write("otro==1.0\n")
+    fake_pip(setup_env, monkeypatch, "NewConnectionError")
+    assert setup_env.main([]) == 1
+    assert setup_env.read_stamp() == stamp and not setup_env.needs_rebuild()
+    fake_pip(setup_env, monkeypatch, "Installing collected packages: numpy, torch", "ERROR: corte")
+    assert setup_env.main([]) == 1
+    assert setup_env.needs_rebuild()
+
+
+def test_clean_removes_only_what_can_be_made_again(setup_env):
+    kept = Path(setup_env.ROOT, "notebooks", "mis notas.ipynb")
+    for path in (kept, Path(setup_env.VENV, "x"), Path(setup_env.ROOT, "tests", "__pycache__", "x")):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert setup_env.main(["--clean"]) == 0
+    assert kept.exists() and Path(setup_env.ROOT, "pyproject.toml").exists()
+    assert not os.path.exists(setup_env.VENV) and not Path(setup_env.ROOT, "tests", "__pycache__").exists()
+
+
+# --- setup_env.py: sin red, con los paquetes de wheels/ ------------------------------------------------
+
+
+@pytest.fixture
+def wheels(setup_env):
+    folder = Path(setup_env.WHEELS)
+    folder.mkdir()
+    (folder / setup_env.WHEELS_INFO).write_text(json.dumps(setup_env.this_python()), encoding="utf-8")
+    return folder
+
+
+def test_wheels_folder_replaces_the_network(setup_env, monkeypatch, wheels):
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    assert setup_env.main([]) == 0
+    assert [command[-1] for command in calls] == [setup_env.VENV, "setuptools", ".[lab]"]
+    for command in calls[1:]:
+        assert command[command.index("--no-index") + 1 :][:2] == ["--find-links", str(wheels)]
+    shutil.rmtree(wheels)  # quien la borra y pide el entorno completo lo tiene
+    assert setup_env.main([]) == 0
+    assert calls[-1][-1] == ".[dev]" and "--no-index" not in calls[-1]
+
+
+@pytest.mark.parametrize("key", ["python", "system"])
+def test_wheels_for_another_machine_are_refused_with_the_remedy(setup_env, monkeypatch, capsys, wheels, key):
+    other = dict(setup_env.this_python(), **{key: {"python": "3.99", "system": "otro ppc"}[key]})
+    (wheels / setup_env.WHEELS_INFO).write_text(json.dumps(other), encoding="utf-8")
+    calls = fake_pip(setup_env, monkeypatch, status=0)
+    monkeypatch.setattr(setup_env, "find_newer_python", lambda: None)
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert f"son para Python {other['python']} en {other['system']}" in error
+    assert f"make lab PYTHON=python{other['python']}" in error and not calls
+
+
+def test_wheels_choose_the_python_they_were_made_for(setup_env, monkeypatch, wheels):
+    (wheels / setup_env.WHEELS_INFO).write_text('{"python": "3.99", "system": "x"}', encoding="utf-8")
+    tried = []
+    monkeypatch.setattr(setup_env.subprocess, "call", lambda command, **_: tried.append(command) or 0)
+    assert setup_env.main([]) == 0
+    assert "3.99" in " ".join(tried[0][:2])  # python3.99, o «py -3.99» en Windows
+    assert tried[1][-1] == "--only-this-python"  # sin vueltas: si el sistema es otro, el segundo lo dice y para
+
+
+def test_missing_wheel_is_named(setup_env, monkeypatch, capsys, wheels):
+    fake_pip(setup_env, monkeypatch, "ERROR: No matching distribution found for torch==2.13.0")
+    assert setup_env.main([]) == 1
+    error = capsys.readouterr().err
+    assert "torch==2.13.0" in error and "descomprime otra vez" in error

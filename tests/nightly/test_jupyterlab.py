@@ -1,0 +1,462 @@
+"""El curso como lo ve una persona: JupyterLab de verdad, en español, en un navegador de verdad.
+
+Cada cuaderno del alumnado se abre y se ejecuta entero desde el menú; se contesta a su cuestionario, se resuelve un
+ejercicio escribiendo en su celda y, en la sesión 03, se mueve el explorador. Nada sale de esta máquina. Con
+``CURSO_CAPTURAS=carpeta`` las imágenes de la pantalla se guardan ahí (por defecto, en ``build/pantallazos``).
+"""
+
+import html
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import nbformat
+import pytest
+from absent import missing
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tools import browser as browser_script
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+STUDENT = sorted(NOTEBOOKS.glob("*.ipynb"))
+SOLVED = sorted((NOTEBOOKS / "soluciones").glob("*.ipynb"))
+SHOTS = Path(os.environ.get("CURSO_CAPTURAS") or ROOT / "build" / "pantallazos")
+SECOND = 1000  # Playwright cuenta en milisegundos
+RUN_LIMIT = 900 * SECOND  # ejecutar un cuaderno entero, también en una máquina ocupada
+LIMIT = 120 * SECOND  # todo lo demás
+EXERCISE = {"01": "1.1", "02": "2.1", "03": "3.1", "04": "4.1", "05": "5.1"}
+
+
+# --- JupyterLab y el navegador ------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Lab:
+    """Un JupyterLab como el de ``make lab``, sobre una copia de los cuadernos."""
+
+    def __init__(self, folder: Path):
+        self.notebooks, self.log = folder / "notebooks", folder / "jupyterlab.log"
+        shutil.copytree(NOTEBOOKS, self.notebooks, ignore=shutil.ignore_patterns("fuente", ".ipynb_checkpoints"))
+        self.token, self.port = secrets.token_hex(16), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        env = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+        env.update({f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")})
+        env.update(JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(folder / "spaces"))
+        env.update(IPYTHONDIR=str(folder / "ipython"), CURSO_PERFIL="mini", JUPYTER_TOKEN=self.token)
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # en una máquina ocupada, esperar girando lo hace todo eterno
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        for name in ("MPLBACKEND", "CI"):
+            env.pop(name, None)
+        # La lista de tipos de letra de matplotlib, propia y ya hecha: la de la cuenta puede ser de otro entorno.
+        env["MPLCONFIGDIR"] = str(folder / "matplotlib")
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=env, check=True)
+        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.root_dir=notebooks", "--no-browser"]
+        command += ["--port", str(self.port), "--ServerApp.port_retries=0"]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command += ["--allow-root"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+
+    def api(self, path: str, method: str = "GET"):
+        request = urllib.request.Request(
+            f"{self.url}/{path}", method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def wait(self):
+        """Espera a que conteste."""
+        end = time.monotonic() + LIMIT / SECOND
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                return self.api("api/status")
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError(f"JupyterLab no arranca:\n{self.log.read_text('utf-8', 'replace')[-3000:]}")
+
+    def stop_kernels(self):
+        for kernel in self.api("api/kernels"):
+            self.api(f"api/kernels/{kernel['id']}", "DELETE")
+
+    def stop(self):
+        try:
+            if self.process.poll() is None:
+                self.stop_kernels()
+        finally:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    settings = Path(sys.prefix, "share", "jupyter", "lab", "settings", "overrides.json")
+    if not settings.exists():
+        missing("este entorno no lo ha preparado tools/environment.py: JupyterLab estaría en inglés")
+    lab = Lab(tmp_path_factory.mktemp("clase con ñandú"))
+    try:
+        lab.wait()
+        yield lab
+    finally:
+        lab.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("falta playwright: prepara el entorno con «make env»")
+    executable = browser_script.find_browser() or missing(browser_script.MISSING)
+    with sync_playwright() as driver:
+        context = driver.chromium.launch_persistent_context(
+            str(tmp_path_factory.mktemp("perfil")),
+            executable_path=executable,
+            args=browser_script.ARGUMENTS,
+            viewport={"width": 1400, "height": 1600},
+        )
+        context.set_default_timeout(LIMIT)
+        yield context
+        context.close()
+
+
+def is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", None)
+
+
+class Screen:
+    """Un cuaderno abierto en una pestaña, y lo que una persona puede hacer con él."""
+
+    def __init__(self, lab: Lab, context, name: str):
+        self.lab, self.name = lab, name
+        self.book = nbformat.read(lab.notebooks / name, as_version=4)
+        self.outside, self.problems = [], []
+        self.page = context.new_page()
+        self.page.route(lambda url: not is_local(url), self._block)
+        self.page.on("pageerror", self._page_error)
+        self.page.on("console", self._console)
+        self.page.goto(f"{lab.url}/lab/tree/{quote(name)}?token={lab.token}&reset")
+        self.notebook = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        self.cells = self.notebook.locator(".jp-Cell")
+        self.cells.nth(len(self.book.cells) - 1).wait_for(state="attached")
+        assert self.cells.count() == len(self.book.cells)
+        # JupyterLab deja sin dibujar lo que no se ve, y al dibujarlo todo se mueve: las imágenes saldrían corridas.
+        self.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important }")
+
+    def _block(self, route):
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def _page_error(self, error):
+        # jupyterquiz 2.9 mira `MathJax.version[0]` sin ver antes si existe; las preguntas ya están puestas.
+        if "(reading '0')" not in str(error):
+            self.problems.append(str(error))
+
+    def _console(self, message):
+        # Lo que se ha cortado aquí arriba no es un fallo de la página.
+        if message.type == "error" and "net::ERR_FAILED" not in message.text:
+            self.problems.append(message.text)
+
+    def close(self):
+        self.page.close()
+        self.lab.stop_kernels()
+
+    def shot(self, what: str, where=None):
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        (where or self.page).screenshot(path=SHOTS / f"{Path(self.name).stem}-{what}.png")
+
+    def position(self, fragment: str) -> int:
+        """El lugar de la única celda de código con un trozo de texto."""
+        cells = enumerate(self.book.cells)
+        found = [i for i, cell in cells if cell.cell_type == "code" and fragment in cell.source]
+        assert len(found) == 1, f"«{fragment}» está en las celdas {found}"
+        return found[0]
+
+    def menu(self, bar: str, entry: str):
+        """Pulsa una entrada de un menú por su nombre (el paquete de idioma deja algunos en inglés)."""
+        self.page.locator(".lm-MenuBar-itemLabel").get_by_text(re.compile(f"^({bar})$")).click()
+        self.page.locator(".lm-Menu-itemLabel").get_by_text(re.compile(f"^({entry})$")).click()
+
+    def run_all(self):
+        """Borra las salidas guardadas, ejecuta todo desde el menú y espera a la última celda."""
+        self.menu("Editar", "Clear Outputs of All Cells|(Limpiar|Borrar) .*todas las celdas")
+        self.page.wait_for_function("() => !document.querySelector('.jp-Notebook .jp-OutputArea-output')")
+        self.menu("Run|Ejecutar", "Ejecutar todas las celdas")
+        ended = self.page.wait_for_function(
+            """() => {
+                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+                const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
+                const done = prompts.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()));
+                return failed ? 'error' : done && 'done';
+            }""",
+            timeout=RUN_LIMIT,
+        )
+        if ended.json_value() == "done":  # tras un error ya no hay más que esperar
+            self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+
+    def outputs(self, mime: str):
+        return self.notebook.locator(f'.jp-OutputArea-output[data-mime-type="{mime}"]')
+
+    def failures(self) -> list[str]:
+        """Los errores y avisos a la vista, en las salidas y en la consola del navegador."""
+        kinds = ("application/vnd.jupyter.error", "application/vnd.jupyter.stderr")
+        return [text for kind in kinds for text in self.outputs(kind).all_text_contents()] + self.problems
+
+    def write(self, index: int, code: str):
+        """Sustituye el código de una celda como quien lo pega."""
+        self.cells.nth(index).locator(".cm-content").click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.insert_text(code)
+
+    def run_cell(self, index: int):
+        """Ejecuta una celda con el teclado; devuelve su locator cuando ha terminado."""
+        cell = self.cells.nth(index)
+        before = cell.locator(".jp-InputPrompt").text_content()
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+        self.page.wait_for_function(
+            "([i, before]) => { const text = document.querySelectorAll('.jp-Notebook .jp-Cell')[i]"
+            ".querySelector('.jp-InputPrompt').textContent.trim();"
+            " return text !== before.trim() && /^\\[\\d+\\]:$/.test(text); }",
+            arg=[index, before],
+        )
+        return cell
+
+
+@pytest.fixture
+def open_notebook(lab, browser):
+    screens = []
+
+    def open_it(name):
+        screens.append(Screen(lab, browser, name))
+        return screens[-1]
+
+    yield open_it
+    for screen in screens:
+        screen.shot("final")  # si algo ha fallado, así se veía
+        screen.close()
+
+
+# --- Los cuadernos ------------------------------------------------------------------------------------
+
+
+def answer_quiz(screen, index: int, questions: list):
+    """Falla y acierta la primera pregunta del cuestionario de una celda: cada respuesta contesta en español."""
+    quiz = screen.cells.nth(index).locator(".jp-OutputArea")
+    assert quiz.locator(".Quiz").count() == len(questions)
+    first = quiz.locator(".Quiz").first
+    for right in (False, True):
+        answer = next(a for a in questions[0]["answers"] if a["correct"] is right)
+        first.locator("label.MCButton").get_by_text(answer["answer"], exact=True).click()
+        first.locator(".Feedback").get_by_text(answer["feedback"], exact=True).wait_for()
+    screen.shot("cuestionario", quiz)
+
+
+def solve(screen, number: str):
+    """Un ejercicio pendiente pasa a estar bien cuando se escribe su solución y se repite la comprobación."""
+    check = screen.position(f'check("{number}"')
+    exercise = max(i for i in range(check) if screen.book.cells[i].cell_type == "code")
+    solved = nbformat.read(NOTEBOOKS / "soluciones" / screen.name, as_version=4).cells[exercise]
+    assert f"⏳ Ejercicio {number}: pendiente" in screen.cells.nth(check).locator(".jp-OutputArea").text_content()
+    screen.write(exercise, solved.source)
+    screen.run_cell(exercise)
+    output = screen.run_cell(check).locator(".jp-OutputArea")
+    output.get_by_text("✅").wait_for()
+    assert "pendiente" not in output.text_content()
+    screen.shot("ejercicio", screen.cells.nth(check))
+
+
+def move_the_explorer(screen):
+    """Sesión 03: los mandos cambian el dibujo, los botones escriben, y un mal valor se explica."""
+    area = screen.run_cell(screen.position("explorer = Explorer(")).locator(".jp-OutputArea")
+    image, text, handle = area.locator("img"), area.locator("pre"), area.locator(".noUi-handle").first
+
+    def picture():
+        return image.evaluate("async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())].join()")
+
+    def changed(before):
+        screen.page.wait_for_function(
+            "([image, before]) => image.src !== before", arg=[image.element_handle(), before[0]]
+        )
+        assert picture() != before[1]
+
+    before = image.get_attribute("src"), picture()
+    handle.press("ArrowLeft")  # un paso: temperatura 0,95
+    changed(before)
+    assert area.locator(".widget-readout").first.text_content() == "0.95"
+    start = text.text_content()
+    before = image.get_attribute("src"), picture()
+    area.get_by_role("button", name="La favorita").click()
+    changed(before)
+    assert text.text_content().startswith(start) and len(text.text_content()) > len(start)
+    screen.shot("explorador", area)
+    handle.press("Home")
+    area.get_by_text("La temperatura debe ser").wait_for()
+    screen.shot("explorador-error", area)
+    handle.press("End")
+    area.get_by_text("La temperatura debe ser").wait_for(state="detached")
+    area.locator("input[type=text]").first.fill(HOSTILE)
+    area.locator("input[type=text]").first.press("Enter")
+    area.locator("pre").get_by_text(HOSTILE).wait_for()
+    assert screen.page.evaluate("window.fired") is None
+
+
+def see_the_surprise(screen):
+    """Sesión 05: cada token, con su color y su número."""
+    area = screen.cells.nth(screen.position("surprise(plausible[3])")).locator(".jp-OutputArea")
+    tokens = area.locator("span[style*=background]")
+    texts = tokens.all_text_contents()
+    assert len(texts) > 5 and all(re.search(r"\S\s*\d+\.\d$", text) for text in texts)
+    colours = tokens.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    assert len(set(colours)) > 3
+    screen.shot("sorpresa", area)
+
+
+# Lo único que las páginas piden fuera, y sin lo que todo se ve: el botón de Colab (queda su texto) y las fórmulas de
+# jupyterquiz, que en nuestros cuestionarios no hay.
+FROM_OUTSIDE = {"/assets/colab-badge.svg", "/npm/mathjax@3/es5/tex-svg.js"}
+EXTRA = {"03": move_the_explorer, "05": see_the_surprise}
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+def test_a_student_runs_the_notebook(path, open_notebook):
+    session = path.stem[:2]
+    screen = open_notebook(path.name)
+    screen.shot("abierto")
+    screen.run_all()
+    screen.shot("ejecutado")
+    assert screen.failures() == []
+    figures = sum("image/png" in o.get("data", {}) for c in screen.book.cells for o in c.get("outputs", []))
+    assert screen.outputs("image/png").count() >= figures > 0
+    assert all(screen.outputs("image/png").locator("img").evaluate_all("all => all.map(one => one.naturalWidth)"))
+    for when in ("antes", "despues"):
+        questions = json.loads((NOTEBOOKS / "quizzes" / f"{session}_{when}.json").read_text(encoding="utf-8"))
+        assert "$" not in json.dumps(questions)
+        answer_quiz(screen, screen.position(f"quizzes/{session}_{when}.json"), questions)
+    solve(screen, EXERCISE[session])
+    if session in EXTRA:
+        EXTRA[session](screen)
+    assert screen.failures() == []
+    assert {urlsplit(url).path for url in screen.outside} <= FROM_OUTSIDE
+
+
+# --- Lo que escribe un modelo no se ejecuta -------------------------------------------------------------
+
+HOSTILE = '<script>window.fired = 1</script><img src="no-existe.png" onerror="window.fired = 1">'
+HTML_WRITERS = {"plots.py": "_repr_html_", "widgets.py": "w.HTML("}  # los que prueba el cuaderno de abajo
+HOSTILE_CELLS = [
+    f"hostile = {HOSTILE!r}\n"
+    "from course_utils import decoding, plots\n"
+    "from course_utils.checks import check\n"
+    "from course_utils.models import load_model\n"
+    "from course_utils.strategies import compare_strategies\n"
+    "from course_utils.widgets import Explorer\n"
+    "model, tokenizer = load_model('decoder', 'mini')\n"
+    "ids = tokenizer(hostile, return_tensors='pt').input_ids",
+    "Explorer(model, tokenizer, hostile)",
+    "plots.Surprise([hostile, hostile], [1.0, 9.0])",
+    "decoding.generate(model, ids, max_new_tokens=2, top_n=2).table(tokenizer)",
+    "mine = {hostile: {'select': decoding.sample}}\n"
+    "compare_strategies(model, tokenizer, hostile, mine, samples=2, max_new_tokens=4)",
+    "check('2.1', hostile)\ncheck('5.1', lambda *a: hostile)",
+]
+
+
+def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
+    code = [
+        *HOSTILE_CELLS,
+        "from IPython.display import HTML\nHTML('<img src=no-existe.png onerror=\"window.control=1\">')",
+    ]
+    code += ["import sys\n_ = sys.stderr.write('un aviso')", "raise ValueError('un error')"]
+    cells = [new_code_cell(text, id=f"celda-{i}") for i, text in enumerate(code)]
+    book = new_notebook(cells=cells, metadata=nbformat.read(STUDENT[0], as_version=4).metadata)
+    nbformat.write(book, lab.notebooks / "hostil.ipynb")
+    screen = open_notebook("hostil.ipynb")
+    screen.run_all()
+    # Los testigos: esta página sí ejecuta el HTML que se le da, y `failures` ve los avisos y los errores.
+    screen.page.wait_for_function("window.control === 1")
+    failures = "\n".join(screen.failures())
+    assert "un aviso" in failures and "un error" in failures
+    for index in range(1, len(HOSTILE_CELLS)):
+        area = screen.cells.nth(index).locator(".jp-OutputArea")
+        area.get_by_text("<script>window.fired").first.wait_for()
+        assert area.locator("script, img[onerror]").count() == 0, HOSTILE_CELLS[index]
+    screen.shot("salidas")
+    assert screen.page.evaluate("window.fired") is None
+
+
+def test_every_html_writer_is_in_the_hostile_notebook():
+    pattern = re.compile(
+        r"_repr_\w*html_|\bHTML\(|to_html|\.style\b|Markdown\(|_repr_(?:markdown|javascript|svg|mimebundle)_"
+    )
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        found = bool(pattern.search(path.read_text(encoding="utf-8")))
+        assert found == (path.name in HTML_WRITERS), f"{path.name}: añádelo a HOSTILE_CELLS"
+
+
+# --- Sin JavaScript -------------------------------------------------------------------------------------
+# La regla: una salida guardada que necesita JavaScript (un guion, o un widget, que al construir se queda en una frase)
+# tiene al lado lo mismo sin él. Un cuestionario, todo su texto en la celda anterior; un explorador, un dibujo en la
+# celda de código siguiente. GitHub, un PDF, Colab recién abierto y el Notebook 6 sin confianza no ejecutan nada.
+
+
+def needs_javascript(output) -> bool:
+    data = output.get("data", {})
+    text = "".join(data.get("text/html", ""))
+    return (
+        "application/javascript" in data
+        or any("widget" in mime for mime in data)
+        or bool(re.search(r"<script|\son\w+\s*=|<iframe", text))
+        or "Explorador interactivo" in data.get("text/plain", "")
+    )
+
+
+def without_javascript(book, index: int) -> str | None:
+    """Lo que le falta a una celda con JavaScript para leerse sin él, o ``None``."""
+    source = book.cells[index].source
+    for output in book.cells[index].outputs:
+        if "application/javascript" in output.data and "cuestionario" not in output.data["text/plain"].lower():
+            return f"se lee «{output.data['text/plain']}»"
+    quiz = re.search(r"quizzes/(\w+\.json)", source)
+    if quiz:
+        questions = json.loads((NOTEBOOKS / "quizzes" / quiz[1]).read_text(encoding="utf-8"))
+        before = html.unescape(book.cells[index - 1].source)
+        said = [text for q in questions for a in q["answers"] for text in (q["question"], a["answer"], a["feedback"])]
+        lost = [text for text in said if html.unescape(text) not in before]
+        return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
+    if "Explorer(" in source:
+        after = next((cell for cell in book.cells[index + 1 :] if cell.cell_type == "code"), {"outputs": []})
+        drawn = any("image/png" in output.get("data", {}) for output in after["outputs"])
+        return None if drawn else "la celda de código siguiente no dibuja lo mismo"
+    return "no es un cuestionario ni un explorador"
+
+
+@pytest.mark.parametrize("path", STUDENT + SOLVED, ids=lambda path: path.relative_to(NOTEBOOKS).as_posix())
+def test_nothing_needs_javascript_to_be_understood(path):
+    book = nbformat.read(path, as_version=4)
+    found = [i for i, cell in enumerate(book.cells) if any(map(needs_javascript, cell.get("outputs", [])))]
+    assert len(found) >= 2  # los dos cuestionarios
+    for index in found:
+        problem = without_javascript(book, index)
+        assert not problem, f"{book.cells[index].id}: sin JavaScript, {problem}"

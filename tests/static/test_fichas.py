@@ -1,0 +1,84 @@
+"""Las fichas de los modelos dicen lo que se midió, y sus muestras salen de los pesos que hay al lado."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from course_utils import models
+from tools.training import evaluate
+
+ROOT = Path(models.__file__).parent / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return json.loads((ROOT / "evaluacion.json").read_text(encoding="utf-8"))
+
+
+def card(role):
+    return (ROOT / role / "README.md").read_text(encoding="utf-8")
+
+
+def comma(value, digits):
+    return f"{value:.{digits}f}".replace(".", ",")
+
+
+def test_the_models_are_good_enough_to_teach_with(figures):
+    bits = figures["bits_por_caracter"]
+    assert bits["decoder"] < 1.75
+    assert bits["decoder"] < bits["ppmd_orden_8"] < bits["xz_tras_leer_el_corpus"] < bits["xz"]
+    assert bits["xz"] < bits["unigrama_de_tokens"] + 1  # el unigrama no ve el orden; xz solo ve este texto
+    assert figures["muestras"]["n_grama_compartido_mas_largo"]["modelo"] <= 20  # no recita sus novelas
+
+
+def test_the_encoder_beats_the_decoder_by_five_points_with_15_per_cent_masked(figures):
+    hits = figures["aciertos"]
+    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.05
+
+
+def test_seeing_both_sides_helps_with_one_token_masked(figures):
+    hits = figures["aciertos_con_una_mascara"]
+    assert hits["posiciones"] >= 2000
+    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.05
+    assert hits["encoder"]["top1"] > hits["decoder"]["top1"]
+
+
+def test_the_measured_weights_are_the_embedded_ones(figures):
+    for role, expected in figures["sha256"].items():
+        assert models.sha256(ROOT / role / "model.safetensors") == expected
+    assert set(figures["sha256"]) == {"decoder", "encoder"}
+
+
+def test_the_decoder_card_has_every_figure(figures):
+    text, bits, samples = card("decoder"), figures["bits_por_caracter"], figures["muestras"]
+    for value in bits.values():
+        assert comma(value, 3) in text
+    for value in samples["repeticion"].values():
+        assert f"{comma(100 * value, 1)} %" in text
+    for group in ("n_grama_compartido_mas_largo", "n_grama_compartido_mediana"):
+        for value in samples[group].values():
+            assert re.search(rf"\b{value:g}\b".replace(".", ","), text)
+
+
+def test_the_encoder_card_has_every_figure(figures):
+    text = card("encoder")
+    for measure in ("aciertos", "aciertos_con_una_mascara"):
+        for role in ("encoder", "decoder"):
+            for value in figures[measure][role].values():
+                assert f"{comma(100 * value, 1)} %" in text
+        assert f"{figures[measure]['posiciones']:,}".replace(",", " ") in text
+
+
+@pytest.mark.parametrize("role", ["decoder", "encoder"])
+def test_the_samples_of_the_cards_come_from_the_weights(role):
+    assert evaluate.samples_markdown()[role] in card(role)
+
+
+@pytest.mark.parametrize("role", ["decoder", "encoder"])
+def test_the_cards_say_what_a_card_must_say(role):
+    text = card(role)
+    for topic in ("## Arquitectura", "## Datos y licencias", "## Cómo se entrenó", "## Límites y sesgos", "CC0"):
+        assert topic in text
+    assert "language: es" in text and "semilla 0" in text.lower()

@@ -1,0 +1,213 @@
+"""La guía docente: sus partes, y que lo que cita de los cuadernos exista y salga de verdad."""
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_utils.checks import EXERCISES
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "slides" / "GUIA_DOCENTE.md").read_text(encoding="utf-8")
+SESSIONS = ["01", "02", "03", "04", "05"]
+PARTS = (
+    "Objetivo",
+    "El día antes",
+    "Plan minuto a minuto",
+    "Programar en directo",
+    "Preguntas probables",
+    "Ideas equivocadas",
+    "Ejercicios: cómo se corrigen",
+    "Variante de 40 minutos",
+    "Para la próxima sesión",
+)
+GENERAL = (
+    "Índice",
+    "Usar la guía en diez minutos",
+    "Preparación general",
+    "Si algo falla",
+    "Síntomas y remedios",
+    "Calificar el curso",
+    "Trabajo final",
+    "Accesibilidad",
+)
+every_session = pytest.mark.parametrize("session", SESSIONS)
+
+
+def cut(text: str, level: int, title: str) -> str:
+    """Lo que hay bajo un título, hasta el siguiente de su nivel o mayor."""
+    mark = "#" * level
+    match = re.search(rf"^{mark} {re.escape(title)}$\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.M | re.S)
+    assert match, f"la guía no tiene «{mark} {title}»"
+    return match[1]
+
+
+def part(session: str, name: str) -> str:
+    return cut(cut(GUIDE, 2, f"Sesión {session}"), 3, f"{session} · {name}")
+
+
+def rows(text: str) -> list[list[str]]:
+    """Las filas de la primera tabla de un texto, sin la cabecera."""
+    table = re.search(r"(?:^\|.*\n)+", text, re.M)
+    assert table, "falta una tabla"
+    lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table[0].strip().splitlines()]
+    assert len({len(line) for line in lines}) == 1, "una fila no tiene tantas casillas como la cabecera"
+    return [[cell.strip() for cell in line] for line in lines[2:]]
+
+
+def plain(title: str) -> str:
+    return re.sub(r"[*`$]", "", title).strip()
+
+
+@cache
+def notebook(session: str) -> tuple[set[str], str, str]:
+    """Títulos, código y texto que imprime el cuaderno de los estudiantes."""
+    (path,) = (ROOT / "notebooks").glob(f"{session}_*.ipynb")
+    headings, code, printed = set(), [], []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            headings |= {plain(title) for title in re.findall(r"^#{2,4} +(.+?) *$", source, re.M)}
+        else:
+            code.append(source)
+            for output in cell["outputs"]:
+                text = output.get("text") or output.get("data", {}).get("text/plain", "")
+                printed.append("".join(text))
+    return headings, "\n".join(code), "\n".join(printed)
+
+
+# --- Las partes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("title", GENERAL)
+def test_general_part_is_there(title):
+    assert len(cut(GUIDE, 2, title).strip()) > 200
+
+
+@every_session
+@pytest.mark.parametrize("name", PARTS)
+def test_every_session_has_every_part(session, name):
+    text = part(session, name)
+    assert len(text.strip()) > 60
+    if name == "Plan minuto a minuto":
+        assert f"<!-- plan: {session} -->" in text and "<!-- fin del plan -->" in text
+
+
+@every_session
+def test_tables_are_rich_enough(session):
+    assert len(rows(part(session, "Programar en directo"))) >= 5
+    assert 6 <= len(rows(part(session, "Preguntas probables"))) <= 10
+    assert len(rows(part(session, "Ideas equivocadas"))) >= 4
+    for question, answer in rows(part(session, "Preguntas probables")):
+        assert question.startswith("¿") or "¿" in question
+        assert len(answer) > 20
+
+
+def test_every_exercise_is_graded_with_its_function():
+    graded = {}
+    for session in SESSIONS:
+        for name, *cells in rows(part(session, "Ejercicios: cómo se corrigen")):
+            number, function = re.fullmatch(r"(\d\.\d) `(\w+)`", name).groups()
+            assert number not in graded and f"Ejercicio {number}" in notebook(session)[0]
+            code = notebook(session)[1]
+            assert f"def {function}(" in code and f'check("{number}", {function})' in code
+            assert len(cells) == 5 and all(len(cell) > 10 for cell in cells)
+            graded[number] = function
+    assert set(graded) == set(EXERCISES)
+    assert f"Son {len(graded)} ejercicios: {2 * len(graded)} puntos" in GUIDE
+
+
+# --- Lo que cita existe -----------------------------------------------------------------------------
+
+
+@every_session
+def test_quoted_notebook_headings_cells_and_outputs_exist(session):
+    text = cut(GUIDE, 2, f"Sesión {session}")
+    headings, code, printed = notebook(session)
+    quoted = {plain(title) for title in re.findall(r"«cuaderno: (.+?)»", text)}
+    assert len(quoted) >= 6 and quoted <= headings, quoted - headings
+    cells = re.findall(r"«celda: `(.+?)`»", text)
+    assert cells and all(cell in code for cell in cells), [cell for cell in cells if cell not in code]
+    outputs = re.findall(r"«sale: `(.+?)`»", text)
+    assert outputs and all(o in printed for o in outputs), [o for o in outputs if o not in printed]
+    for kind, found in (("cuaderno", re.findall("«cuaderno:", text)), ("celda", cells), ("sale", outputs)):
+        assert len(re.findall(f"«{kind}:", text)) == len(found), f"un «{kind}: …» mal escrito"
+
+
+@every_session
+def test_quoted_hints_are_what_the_check_answers(session):
+    for name, *_, mistakes in rows(part(session, "Ejercicios: cómo se corrigen")):
+        hints = " ".join(rule.hint for rule in EXERCISES[name.split()[0]])
+        quoted = re.findall(r"«pista: (.+?)»", mistakes)
+        assert quoted and len(quoted) == mistakes.count("«pista:")
+        assert all(hint in hints for hint in quoted), (name, [hint for hint in quoted if hint not in hints])
+
+
+@every_session
+def test_what_is_typed_in_class_runs_and_prints_what_the_guide_says(session, monkeypatch):
+    """Los bloques «python» de una sesión se ejecutan seguidos; el «text» de detrás es lo que tiene que salir."""
+    monkeypatch.setenv("CURSO_PERFIL", "mini")
+    monkeypatch.chdir(ROOT / "notebooks")
+    found = re.findall(r"^```(\w+)\n(.*?)^```$", part(session, "Programar en directo"), re.M | re.S)
+    assert len(found) >= 2 and [language for language, _ in found] == ["python", "text"] * (len(found) // 2)
+    names = {"__name__": "__main__"}
+    for (_, code), (_, expected) in zip(found[::2], found[1::2], strict=True):
+        assert len(code.splitlines()) <= 16, "demasiado para teclearlo en clase"
+        with contextlib.redirect_stdout(io.StringIO()) as output, torch.random.fork_rng(devices=[]):
+            exec(compile(code, f"guía, sesión {session}", "exec"), names)
+        assert [line.rstrip() for line in output.getvalue().strip("\n").splitlines()] == expected.rstrip().splitlines()
+
+
+# --- Enlaces y órdenes ------------------------------------------------------------------------------
+
+
+def slug(title: str) -> str:
+    """El ancla que GitHub da a un título."""
+    kept = [c for c in plain(title).lower() if c in " -_" or unicodedata.category(c)[0] in "LN"]
+    return "".join(kept).replace(" ", "-")
+
+
+def test_links_lead_somewhere():
+    anchors = [slug(title) for title in re.findall(r"^#{1,4} (.+)$", re.sub(r"```.*?```", "", GUIDE, flags=re.S), re.M)]
+    assert len(anchors) == len(set(anchors)), "dos títulos iguales"
+    targets = re.findall(r"\]\(([^)]+)\)", GUIDE)
+    inside = {target[1:] for target in targets if target.startswith("#")}
+    assert inside <= set(anchors), inside - set(anchors)
+    for session in SESSIONS:  # en el índice, a un clic del plan
+        assert f"(#{session}--plan-minuto-a-minuto)" in cut(GUIDE, 2, "Índice")
+    files = {target.split("#")[0] for target in targets if not target.startswith("#")}
+    assert files and not any(re.match(r"\w+:", file) for file in files), "sin enlaces externos: están en el mapa"
+    missing = [file for file in files if not (ROOT / "slides" / file).resolve().is_file()]
+    assert not missing, missing
+    assert "http" not in GUIDE
+
+
+def test_commands_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.search(r"^\.PHONY: (.+)$", makefile, re.M)[1].split())
+    used = set(re.findall(r"`make (\w+)", GUIDE)) | set(re.findall(r"^make (\w+)", GUIDE, re.M))
+    assert used and used <= targets, used - targets
+    for command in sorted(set(re.findall(r"-m course_utils (\w+)", GUIDE))):
+        done = subprocess.run([sys.executable, "-m", "course_utils", command, "--help"], cwd=ROOT, capture_output=True)
+        assert done.returncode == 0, command
+    for path in re.findall(r"`((?:scripts|slides|notebooks)/[\w/]+\.\w+)`", GUIDE):
+        assert (ROOT / path).is_file(), path
+
+
+def test_every_table_is_well_formed():
+    tables = re.findall(r"(?:^\|.*\n)+", GUIDE, re.M)
+    assert len(tables) >= 25
+    for table in tables:
+        assert rows(table)
+
+
+def test_it_stays_usable():
+    assert len(GUIDE.splitlines()) <= 950

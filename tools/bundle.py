@@ -1,0 +1,190 @@
+"""Hace el paquete para un aula sin internet: un solo archivo zip con el que ``make lab`` funciona sin red.
+
+    make bundle
+
+Dentro van el curso (lo que git guarda, con los cuadernos, los modelos y los datos), los paquetes de Python para este
+sistema y esta versión de Python, en ``wheels/``, las diapositivas si están hechas (``make slides``) y un LÉEME.txt.
+Quien lo recibe lo descomprime y usa las órdenes de siempre: tools/environment.py ve ``wheels/`` y no busca nada fuera.
+Con los mismos ingredientes sale el mismo zip, byte a byte; al final se dice su SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from . import environment
+
+ROOT = Path(environment.ROOT)
+NAME = "curso-generacion-texto"
+MB = 1000.0**2
+CPU_GB, CUDA_GB = 2.0, 10.0  # las descargas y el zip a la vez: 1 GB con el torch de CPU; con CUDA, varios
+README = """\
+Generar texto en español con Transformers: el curso, para un aula sin internet
+==============================================================================
+
+Hecho para Python {python} en {system}. En otro sistema o con otro Python no sirve: pide el tuyo.
+
+1. Descomprime el zip donde quieras y abre una terminal en la carpeta «{name}».
+2. Linux y macOS:
+       make lab
+   Windows:
+       py -{python} tools/environment.py
+       .venv\\Scripts\\python -m jupyterlab --ServerApp.root_dir=notebooks
+
+La primera vez se instalan los paquetes de la carpeta «wheels», sin red: unos minutos y 3 GB de disco.
+Después, JupyterLab se abre en español con los cinco cuadernos.
+{slides}
+Las pruebas del curso (make test) necesitan más paquetes: haz un clon con red.
+El código tiene licencia MIT; los textos, CC BY 4.0. El detalle está en LICENSE.
+"""
+
+
+def course_files() -> list[str]:
+    """Los archivos del curso que guarda git, y las diapositivas ya hechas, que no guarda; en orden."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise ValueError(
+            f"«{ROOT}» no es un clon de git, y de ahí sale la lista de lo que va en el paquete.\n"
+            "Cómo seguir: clona el curso con git y repite «make bundle» en el clon."
+        ) from None
+    names = {name for name in listed.decode("utf-8").split("\0") if name and (ROOT / name).is_file()}
+    for pattern in ("slides/dist/**/*", "slides/*.pdf", "slides/*.html"):
+        names |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.is_file()}
+    return sorted(name for name in names if not name.startswith((".ci/", "wheels/")))
+
+
+def has_cuda() -> bool:
+    """¿Trae CUDA el torch de este entorno? Entonces también lo traerá el paquete."""
+    return any(Path(sys.prefix).glob("lib/python*/site-packages/nvidia*"))
+
+
+def check_disk(needed_gb: float) -> None:
+    if environment.free_gb() < needed_gb:
+        raise ValueError(environment.disk_error(needed_gb))
+
+
+def collect_wheels(folder: Path) -> None:
+    """Descarga (o construye) en una carpeta todo lo que pide ``.[lab]``, con las versiones de constraints.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # setuptools, porque el curso se instala construyéndolo allí sin red.
+    wanted = ["setuptools", *project["dependencies"], *project["optional-dependencies"]["lab"]]
+    command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), "--progress-bar", "off"]
+    command += ["-c", "constraints.txt", *shlex.split(os.environ.get("PIP_ARGS", ""), posix=os.name != "nt")]
+    temporary = Path(environment.VENV, "tmp")  # donde setup_env manda a pip a trabajar
+    temporary.mkdir(parents=True, exist_ok=True)
+    try:
+        status, lines = environment.run([*command, *wanted])
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if status:
+        raise environment.PipError(lines)
+    (folder / environment.WHEELS_INFO).write_text(json.dumps(environment.this_python()) + "\n", encoding="utf-8")
+
+
+def write_zip(path: Path, entries: list[tuple[str, Path | bytes]], date: tuple) -> None:
+    """Un zip que solo depende de los nombres y los contenidos: en orden, sin permisos y con una sola fecha."""
+    total = sum(len(content) if isinstance(content, bytes) else content.stat().st_size for _, content in entries)
+    temporary = path.with_name(path.name + ".tmp")
+    bar = tqdm(total=total, unit="B", unit_scale=True, desc="comprimiendo", disable=None)
+    try:
+        with bar, zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in sorted(entries):
+                info = zipfile.ZipInfo(name, date)
+                info.external_attr = 0o644 << 16
+                ready = name.endswith((".whl", ".safetensors", ".png", ".pdf"))  # comprimir otra vez no ahorra nada
+                info.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
+                if isinstance(content, Path):
+                    info.file_size = content.stat().st_size  # así sabe si le hace falta ZIP64
+                    with content.open("rb") as source, archive.open(info, "w") as target:
+                        while block := source.read(1 << 20):
+                            target.write(block)
+                            bar.update(len(block))
+                else:
+                    archive.writestr(info, content)
+                    bar.update(len(content))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def commit_date() -> tuple:
+    """La fecha del último commit, para todos los archivos del zip."""
+    result = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return time.gmtime(int(result.stdout))[:6] if result.stdout.strip() else (2026, 1, 1, 0, 0, 0)
+
+
+def build() -> Path:
+    """Hace el paquete en build/ y devuelve su ruta.
+
+    Raises
+    ------
+    ValueError
+        Si esto no es un clon de git o falta sitio en el disco.
+    SetupError
+        Si pip no puede reunir los paquetes.
+    """
+    files, info = course_files(), environment.this_python()
+    check_disk(CUDA_GB if has_cuda() else CPU_GB)
+    slides = any(PurePosixPath(name).suffix in (".pdf", ".html") for name in files if name.startswith("slides/"))
+    if not slides:
+        environment.say("Aviso: sin diapositivas. Si las quieres dentro, haz antes «make slides».")
+    output = ROOT / "build"
+    output.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix="wheels-") as folder:
+        environment.say("Reúno los paquetes de Python {python} para {system}…".format(**info))
+        collect_wheels(Path(folder))
+        wheels = sorted(Path(folder).iterdir())
+        size = sum(path.stat().st_size for path in wheels) / MB
+        environment.say(f"  {len(wheels) - 1} paquetes, {environment.decimal(size)} MB")
+        if any(path.name.startswith("nvidia") for path in wheels):
+            environment.say(
+                "Aviso: el torch que ha llegado es el de CUDA, que ocupa varios GB. Para clase basta el de CPU: mira\n"
+                "«Solo CPU» en el README y repite la orden con ese PIP_ARGS."
+            )
+        check_disk((size + 200) * MB / environment.GB)
+        text = README.format(
+            name=NAME, slides="\nLas diapositivas están en la carpeta «slides».\n" if slides else "", **info
+        )
+        entries = [(f"{NAME}/{name}", ROOT / name) for name in files]
+        entries += [(f"{NAME}/wheels/{path.name}", path) for path in wheels]
+        entries += [(f"{NAME}/LÉEME.txt", text.replace("\n", "\r\n").encode("utf-8-sig"))]  # para el Bloc de notas
+        path = output / f"{NAME}-{info['system'].replace(' ', '-')}-python{info['python']}.zip"
+        write_zip(path, entries, commit_date())
+    return path
+
+
+def main() -> int:
+    try:
+        path = build()
+    except (ValueError, environment.SetupError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Error: {environment.explain_os_error(error)}", file=sys.stderr)
+        return 1
+    size = environment.decimal(path.stat().st_size / MB)
+    environment.say(f"Paquete hecho: {path.relative_to(ROOT).as_posix()} ({size} MB)\nSHA-256: {sha256(path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

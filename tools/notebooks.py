@@ -1,0 +1,516 @@
+"""Construye los cuadernos: de una fuente, la versión del alumnado y la resuelta.
+
+De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
+(ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
+Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
+Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas se quedan si el código es el mismo.
+
+En la fuente:
+
+- El código de un ejercicio va entre ``# <solución>`` y ``# </solución>``. Dentro, cada línea
+  ``#| stub: código`` es una línea de lo que verá el alumnado; sin ninguna, verá un hueco con ``...``.
+- ``<!-- cuestionario: 02_antes -->`` se sustituye por ``quizzes/02_antes.json`` como texto desplegable.
+- ``<!-- enlace-colab -->`` se sustituye por el enlace a Colab de ese mismo cuaderno.
+- ``[texto](enlace:clave)`` lleva a la dirección que tiene esa clave en ``enlaces.toml``; ``[](enlace:clave)`` escribe
+  la cita entera: autores, título y año.
+- Las rutas y los enlaces relativos se escriben como si la fuente estuviera en ``notebooks/``.
+- Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambie su código
+  (para renovarla, borra el cuaderno y constrúyelo de nuevo).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import html
+import io
+import itertools
+import json
+import os
+import posixpath
+import re
+import sys
+import tempfile
+import tokenize
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL
+
+import jupytext
+import nbformat
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from tqdm import tqdm
+
+from . import ROOT, links
+
+OPEN, CLOSE = "# <solución>", "# </solución>"
+STUB = ("# Escribe aquí tu código", "...")
+KEEP_TAG = "nbval-ignore-output"
+WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Encima está el mismo, como texto."
+REMEDY = "Ejecuta «make notebooks»."
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+# Lo que fija o cambia una salida no puede depender de la terminal de quien construye.
+KERNEL_ENV = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+DROPPED_ENV = ("TQDM_DISABLE", "MPLBACKEND", "CURSO_PERFIL", "COLUMNS", "LINES")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Un cuaderno por construir: su fuente, su destino y si lleva las soluciones."""
+
+    source: Path
+    path: Path
+    solved: bool
+    root: Path
+
+    @property
+    def label(self) -> str:
+        return self.path.relative_to(self.root).as_posix()
+
+
+# --- Código: bloques de solución y comprobaciones estrictas -----------------------------------
+
+
+def looks_like_marker(line: str) -> bool:
+    """Dice si el comentario de una línea parece un marcador de solución, bien o mal escrito."""
+    if "#" not in line:
+        return False
+    text = unicodedata.normalize("NFD", line.split("#", 1)[1].casefold())
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    alone = re.fullmatch(r"\W*(\w+)\W*", text)
+    words = [alone[1]] if alone else []
+    words += [a or b for a, b in re.findall(r"[<\[{][\s/\\!-]*(\w+)|(\w+)[\s/\\]*[>\]}]", text)]
+    return any(difflib.get_close_matches(w, ("solucion", "solution"), cutoff=0.85) for w in words)
+
+
+def render_code(source: str, *, solved: bool, where: str) -> str:
+    """Resuelve los bloques de solución de una celda de código.
+
+    Parameters
+    ----------
+    source : str
+        Código de la celda, con marcadores.
+    solved : bool
+        ``True`` deja la solución y quita los marcadores; ``False`` pone el hueco en su lugar.
+    where : str
+        Fuente y celda, para el mensaje de error.
+
+    Raises
+    ------
+    ValueError
+        Si un marcador falta, sobra, está anidado o mal escrito.
+    """
+    lines: list[str] = []
+    code: list[str] | None = None  # el bloque abierto; None fuera de él
+    stub: list[str] = []
+    indent, opened = "", 0
+    for number, line in enumerate(source.split("\n"), 1):
+        place = f"{where}, línea {number}"
+        stub_line = re.fullmatch(r"\s*#\| stub:(?: (.*))?", line)
+        if line.strip() == OPEN:
+            if code is not None:
+                raise ValueError(f"{place}: «{OPEN}» anidado en el bloque de la línea {opened}. Ciérralo antes.")
+            code, stub, indent, opened = [], [], line[: line.index("#")], number
+        elif line.strip() == CLOSE:
+            if code is None:
+                raise ValueError(f"{place}: «{CLOSE}» sin «{OPEN}» delante.")
+            lines += code if solved else [(indent + text).rstrip() for text in stub or STUB]
+            code = None
+        elif looks_like_marker(line):
+            raise ValueError(
+                f"{place}: «{line.strip()}» parece un marcador mal escrito. Usa «{OPEN}» y «{CLOSE}», "
+                "solos en su línea; si es un comentario, dilo con otras palabras."
+            )
+        elif stub_line and code is not None:
+            stub.append(stub_line[1] or "")
+        elif re.match(r"\s*#\s*\|\s*stub", line, re.IGNORECASE):
+            raise ValueError(f"{place}: «{line.strip()}» no vale. Escribe «#| stub: código» dentro de un bloque.")
+        else:
+            (lines if code is None else code).append(line)
+    if code is not None:
+        raise ValueError(f"{where}, línea {opened}: «{OPEN}» sin «{CLOSE}».")
+    return "\n".join(lines).strip("\n")
+
+
+def add_strict(source: str, *, where: str) -> str:
+    """Añade ``strict=True`` a las llamadas de ``check``; respeta las que ya dicen ``strict``."""
+    if not re.search(r"\bcheck\s*\(", source):
+        return source
+    # Las órdenes de IPython (%time, !ls) no son Python: se tapan sin mover las demás líneas.
+    python = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+    layout = {tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}
+    try:
+        calls = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)]
+        tokens = [t for t in tokenize.generate_tokens(io.StringIO(python).readline) if t.type not in layout]
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise ValueError(f"{where}: no es Python válido ({error}).") from None
+    before_close = {t.end: previous for previous, t in itertools.pairwise(tokens) if t.string == ")"}
+    lines, inserts = source.split("\n"), []
+    for call in calls:
+        name = ast.unparse(call.func)
+        if name not in ("check", "checks.check") or any(k.arg == "strict" for k in call.keywords):
+            continue
+        column = len(python.split("\n")[call.end_lineno - 1].encode()[: call.end_col_offset].decode(errors="replace"))
+        last = before_close.get((call.end_lineno, column))
+        if last is None:  # por ejemplo, dentro de una f-string
+            raise ValueError(f"{where}, línea {call.lineno}: escribe la llamada a check en una línea propia.")
+        inserts.append((last.end, {",": " ", "(": ""}.get(last.string, ", ") + "strict=True"))
+    for (row, column), text in sorted(inserts, reverse=True):
+        lines[row - 1] = lines[row - 1][:column] + text + lines[row - 1][column:]
+    return "\n".join(lines)
+
+
+# --- Texto: cuestionarios, enlace a Colab y enlaces relativos ---------------------------------
+
+
+def quiz_details(path: Path) -> str:
+    """Un cuestionario de jupyterquiz como HTML desplegable que no necesita JavaScript."""
+    try:
+        questions = json.loads(path.read_text(encoding="utf-8"))
+        asked, solved = "", ""
+        for question in questions:
+            if question["type"] not in ("multiple_choice", "many_choice"):
+                raise ValueError(f"el tipo «{question['type']}» no es multiple_choice ni many_choice")
+            options = [(chr(97 + i), answer) for i, answer in enumerate(question["answers"])]
+            hint = " (varias respuestas)" if question["type"] == "many_choice" else ""
+            asked += f"<li>{_plain(question['question'])}{hint}\n"
+            asked += "".join(f"<br>{letter}) {_plain(a['answer'])}\n" for letter, a in options) + "</li>\n"
+            solved += (
+                "<li>\n"
+                + "<br>\n".join(
+                    f"{letter}) {'✅' if a['correct'] else '❌'} {_plain(a['feedback'])}" for letter, a in options
+                )
+                + "\n</li>\n"
+            )
+    except OSError:
+        raise ValueError(f"no existe el cuestionario {path.name}. Créalo en notebooks/quizzes/.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"el cuestionario {path.name} no es válido: {error}") from None
+    # Sin líneas en blanco: con una, Markdown daría por terminado el HTML.
+    return (
+        f"<details>\n<summary>El cuestionario como texto</summary>\n<ol>\n{asked}</ol>\n"
+        f"<details>\n<summary>Respuestas</summary>\n<ol>\n{solved}</ol>\n</details>\n</details>"
+    )
+
+
+def _plain(text: str) -> str:
+    # jupyterquiz trata el texto como HTML; deshacer y rehacer las entidades evita escapar dos veces.
+    return html.escape(" ".join(html.unescape(text).split()), quote=False)
+
+
+_LINK = re.compile(
+    links.CODE + r"|(?P<before>\]\(\s*<?|\b(?:src|href)=[\"']|^ {0,3}\[[^\]\n]+\]:\s*<?)(?P<link>[^)\s>\"']+)",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def deepen_links(text: str) -> str:
+    """Los enlaces relativos de un texto, vistos desde una carpeta más abajo."""
+
+    def deepen(match: re.Match) -> str:
+        link = match["link"]
+        if match["code"] or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[#/]", link):
+            return match[0]
+        return match["before"] + posixpath.normpath(posixpath.join("..", link))
+
+    return _LINK.sub(deepen, text)
+
+
+def render_markdown(text: str, target: Target, *, where: str) -> str:
+    """Sustituye las órdenes ``<!-- … -->`` de una celda de texto y ajusta sus enlaces."""
+    try:
+        text = links.resolve(text, target.root)
+    except ValueError as error:
+        raise ValueError(f"{where}, {error}") from None
+    lines = deepen_links(text).split("\n") if target.solved else text.split("\n")
+    for i, line in enumerate(lines):
+        quiz = re.fullmatch(r"<!-- cuestionario: (\w+) -->", line.strip())
+        try:
+            if quiz:
+                lines[i] = quiz_details(target.root / "notebooks" / "quizzes" / f"{quiz[1]}.json")
+            elif line.strip() == "<!-- enlace-colab -->":
+                lines[i] = links.colab_badge(target.label, target.root)
+            elif re.search(r"<!--\s*(cuestionario|enlace)", line, re.IGNORECASE):
+                raise ValueError(f"no entiendo «{line.strip()}».")
+            elif "<" in line and looks_like_marker(line):
+                raise ValueError("una solución solo puede estar en una celda de código.")
+        except ValueError as error:
+            raise ValueError(f"{where}, línea {i + 1}: {error}") from None
+    return "\n".join(lines)
+
+
+# --- El cuaderno: generar, ejecutar y ordenar sus salidas -------------------------------------
+
+
+def generate(target: Target) -> nbformat.NotebookNode:
+    """El cuaderno que corresponde a una fuente, todavía sin ejecutar."""
+    name = target.source.relative_to(target.root).as_posix()
+    try:
+        source = jupytext.reads(target.source.read_text(encoding="utf-8"), fmt="md:myst")
+    except Exception as error:  # jupytext y YAML tienen cada uno los suyos
+        raise ValueError(f"{name}: no se puede leer como MyST Markdown: {error}") from error
+    cells = []
+    for position, cell in enumerate(source.cells, 1):
+        where, common = f"{name}, celda {position}", {"id": f"celda-{position:03d}", "metadata": cell.metadata}
+        if cell.cell_type == "code":
+            code = render_code(cell.source, solved=target.solved, where=where)
+            if target.solved:
+                code = add_strict(re.sub(r"([\"'])quizzes/", r"\1../quizzes/", code), where=where)
+            cells.append(new_code_cell(code, **common))
+        else:
+            cells.append(new_markdown_cell(render_markdown(cell.source, target, where=where), **common))
+    return new_notebook(cells=cells, metadata=METADATA)
+
+
+class _ThisInterpreter(KernelSpecManager):
+    """El núcleo es siempre el Python que construye, como con ``--nbval-current-env``."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+def execute(notebook: nbformat.NotebookNode, target: Target, *, timeout: int, on_cell=lambda: None) -> None:
+    """Ejecuta el cuaderno en su propia carpeta, como nbval, y le deja puestas las salidas."""
+    env = {k: v for k, v in os.environ.items() if k not in DROPPED_ENV} | KERNEL_ENV
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_ThisInterpreter())
+    client = NotebookClient(notebook, km=manager, timeout=timeout, force_raise_errors=True, record_timing=False)
+    count = 0
+    with client.setup_kernel(env=env, cwd=str(target.path.parent), stderr=DEVNULL, cleanup_kc=True):
+        for index, cell in enumerate(notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            count += 1
+            problem = None
+            try:
+                client.execute_cell(cell, index, store_history=False)  # como nbval: sin historia, sin «;» final
+            except CellExecutionError as error:
+                problem = f"la celda da un error:\n{_no_colour(error.traceback)}"
+            except CellTimeoutError:
+                problem = f"la celda tarda más de {timeout} s. Aligérala o usa --timeout."
+            except DeadKernelError:
+                problem = "el núcleo ha muerto (¿falta memoria?)."
+            cell.outputs = tidy_outputs(cell.outputs, count)
+            cell.execution_count = count
+            problem = problem or output_problem(cell.outputs, target.root)
+            if problem:
+                raise ValueError(f"{target.label}, {cell.id}: {problem}\n--- código ---\n{cell.source}")
+            on_cell()
+
+
+def _no_colour(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def tidy_outputs(outputs: list, count: int) -> list:
+    """Las salidas sin lo que cambia de una vez a otra: trozos de texto, estado de *widgets*, números."""
+    tidy: list = []
+    for output in outputs:
+        if output.output_type == "stream" and tidy and tidy[-1].get("name") == output.name:
+            tidy[-1].text += output.text
+            continue
+        if "data" in output:  # sin su estado, la vista de un widget solo da un mensaje de error
+            output.data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "application/javascript" in output.data:  # lo que se lee donde no se ejecuta
+                output.data["text/plain"] = WITHOUT_JAVASCRIPT
+        if output.output_type == "execute_result":
+            output.execution_count = count
+        tidy.append(output)
+    return tidy
+
+
+def output_problem(outputs: list, root: Path) -> str | None:
+    """Lo que impide publicar unas salidas, o ``None``: errores, avisos, rutas o direcciones de memoria."""
+    places = {root, root.resolve(), Path.home(), Path(tempfile.gettempdir()), Path(sys.prefix)}
+    names = {form for p in places if p != Path(p.anchor) for form in (str(p), repr(str(p))[1:-1], p.as_posix())}
+    longest_first = sorted(map(re.escape, names), key=len, reverse=True)
+    local = re.compile(r"(?<![\w.])(?:" + "|".join(longest_first) + r")(?![\w-])")
+    for output in outputs:
+        if output.output_type == "error":
+            return f"la salida es un error:\n{_no_colour(chr(10).join(output.traceback))}"
+        if output.output_type == "stream" and output.name == "stderr":
+            return f"la celda escribe en stderr:\n{output.text}"
+        for text in _texts({k: v for k, v in output.items() if k != "metadata"}):
+            if found := local.search(text):
+                return f"la salida contiene una ruta de este ordenador: {found[0]}"
+            if found := re.search(r"\bat 0x[0-9a-fA-F]{6,}", text):
+                return (
+                    f"la salida contiene una dirección de memoria, que cambia cada vez: {found[0]}. Acaba la celda "
+                    "con plt.show() o guarda el valor (_ = …): nbval no hace caso del «;» final."
+                )
+    return None
+
+
+def _texts(value) -> list[str]:
+    if isinstance(value, dict):
+        return [t for key, v in value.items() if key not in ("image/png", "image/jpeg") for t in _texts(v)]
+    if isinstance(value, list):
+        return [t for v in value for t in _texts(v)]
+    return [value] if isinstance(value, str) else []
+
+
+def keep_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
+    """Devuelve a las celdas ``nbval-ignore-output`` la salida guardada, si su código es el mismo."""
+    old = defaultdict(list)
+    try:
+        stored = nbformat.read(target.path, as_version=4).cells
+    except (OSError, ValueError):  # no existe o está estropeado: no hay nada que conservar
+        return
+    for cell in stored:
+        if cell.cell_type == "code" and KEEP_TAG in cell.metadata.get("tags", []):
+            old[cell.source].append(cell.outputs)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and KEEP_TAG in cell.metadata.get("tags", []) and old[cell.source]:
+            outputs = tidy_outputs(old[cell.source].pop(0), cell.execution_count)
+            if outputs and output_problem(outputs, target.root) is None:
+                cell.outputs = outputs
+
+
+def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
+    """Pone en el cuaderno todas las salidas guardadas; vale si solo ha cambiado el texto.
+
+    Raises
+    ------
+    ValueError
+        Si el cuaderno no está construido o el código de una celda es otro: hay que ejecutarlo.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    try:
+        stored = [c for c in nbformat.read(target.path, as_version=4).cells if c.cell_type == "code"]
+    except (OSError, ValueError):
+        raise ValueError(f"{target.label}: no está construido. Hazlo sin --text-only.") from None
+    pairs = itertools.zip_longest(code, stored)
+    changed = next((c or s for c, s in pairs if not c or not s or c.source != s.source), None)
+    if changed:
+        raise ValueError(f"{target.label}, {changed.id}: ha cambiado el código. Constrúyelo sin --text-only.")
+    for cell, old in zip(code, stored, strict=True):
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Escribe un archivo de una vez (nunca a medias) y solo si cambia; dice si lo ha escrito."""
+    data = text.rstrip("\n").encode() + b"\n"
+    if path.exists() and path.read_bytes() == data:
+        return False
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+# --- Órdenes -----------------------------------------------------------------------------------
+
+
+def find_targets(root: Path, names: list[str] = ()) -> list[Target]:
+    """Los cuadernos por construir: todos, o los de las sesiones pedidas («02»)."""
+    folder = root / "notebooks"
+    sources = sorted((folder / "fuente").glob("*.md"))
+    if not sources:
+        raise ValueError("no hay ninguna fuente en notebooks/fuente/.")
+    for source in sources:
+        if not re.fullmatch(r"\d\d_\w+", source.stem):
+            raise ValueError(f"notebooks/fuente/{source.name}: el nombre debe ser como 02_nombre.md.")
+    chosen = [s for s in sources if not names or any(s.stem.startswith(Path(n).stem) for n in names)]
+    for name in names:
+        if not any(s.stem.startswith(Path(name).stem) for s in sources):
+            raise ValueError(f"no hay ninguna fuente «{name}». Hay: {', '.join(s.stem for s in sources)}.")
+    return [
+        Target(source, where / f"{source.stem}.ipynb", solved, root)
+        for source in chosen
+        for where, solved in ((folder, False), (folder / "soluciones", True))
+    ]
+
+
+def difference(target: Target) -> str | None:
+    """La primera diferencia entre un cuaderno guardado y lo que genera su fuente, o ``None``."""
+    expected = generate(target)
+    try:
+        stored = nbformat.read(target.path, as_version=4)
+    except OSError:
+        return f"{target.label}: no existe."
+    except ValueError:
+        return f"{target.label}: no es un cuaderno válido."
+    for position in range(1, max(len(expected.cells), len(stored.cells)) + 1):
+        pair = [nb.cells[position - 1] if position <= len(nb.cells) else None for nb in (expected, stored)]
+        where = f"{target.label}, celda-{position:03d}"
+        if None in pair:
+            return f"{where}: {'sobra' if pair[0] is None else 'falta'}."
+        for field in ("cell_type", "source", "id", "metadata"):
+            if pair[0].get(field) != pair[1].get(field):
+                return f"{where}: «{field}» no es lo que genera {target.source.name}."
+    if stored.metadata != expected.metadata:
+        return f"{target.label}: los metadatos del cuaderno no son los que genera {target.source.name}."
+    for count, cell in enumerate((c for c in stored.cells if c.cell_type == "code"), 1):
+        if cell.execution_count != count:
+            return f"{target.label}, {cell.id}: no se ha ejecutado en su orden."
+    return None
+
+
+def check_all(root: Path, names: list[str] = ()) -> list[str]:
+    """Lo que no concuerda entre las fuentes y los cuadernos guardados; no ejecuta nada."""
+    targets = find_targets(root, names)
+    problems = [problem for target in targets if (problem := difference(target))]
+    if not names:
+        known = {target.path for target in targets}
+        stored = {*(root / "notebooks").glob("*.ipynb"), *(root / "notebooks" / "soluciones").glob("*.ipynb")}
+        problems += [f"{p.relative_to(root).as_posix()}: no tiene fuente." for p in sorted(stored - known)]
+    return problems
+
+
+def build_all(root: Path, names: list[str] = (), *, timeout: int = 300, text_only: bool = False) -> list[Path]:
+    """Construye los cuadernos y devuelve los que han cambiado; con ``text_only``, sin ejecutar nada."""
+    notebooks = [(target, generate(target)) for target in find_targets(root, names)]  # fallar antes de ejecutar
+    total = sum(cell.cell_type == "code" for _, notebook in notebooks for cell in notebook.cells)
+    for target, notebook in notebooks if text_only else ():
+        reuse_outputs(notebook, target)
+    written = []
+    with tqdm(total=total, unit="celda", disable=None) as bar:
+        for target, notebook in notebooks:
+            bar.set_description(target.label)
+            target.path.parent.mkdir(parents=True, exist_ok=True)
+            if not text_only:
+                execute(notebook, target, timeout=timeout, on_cell=bar.update)
+                keep_outputs(notebook, target)
+            nbformat.validate(notebook)
+            changed = write_if_changed(target.path, nbformat.writes(notebook))
+            written += [target.path] if changed else []
+            bar.write(f"{target.label}: {'escrito' if changed else 'sin cambios'}")
+    return written
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Atiende la línea de órdenes; devuelve el código de salida."""
+    parser = argparse.ArgumentParser(description="Construye los cuadernos del curso a partir de notebooks/fuente/.")
+    parser.add_argument("nombres", nargs="*", help="sesiones que construir, por ejemplo 02 (por defecto, todas)")
+    parser.add_argument("--check", action="store_true", help="no ejecuta nada: compara los cuadernos con sus fuentes")
+    parser.add_argument("--text-only", action="store_true", help="no ejecuta nada: pone al día solo los textos")
+    parser.add_argument("--timeout", type=int, default=300, metavar="S", help="segundos por celda (por defecto, 300)")
+    args = parser.parse_args(argv)
+    try:
+        if not args.check:
+            build_all(root, args.nombres, timeout=args.timeout, text_only=args.text_only)
+            return 0
+        problems = check_all(root, args.nombres)
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    if problems:
+        print("\n".join(problems), REMEDY, sep="\n", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,374 @@
+"""Escribe las páginas del curso que salen de otras fuentes: mapa, glosario, bibliografía y referencias para citar.
+
+    python -m tools.pages            # las pone al día (lo hace `make notebooks`)
+    python -m tools.pages --check    # dice si alguna no lo está (lo hace `make test`)
+
+- ``notebooks/README.md``: el mapa, con una sección por sesión. Objetivos, duración, recursos y ejercicios se leen de
+  ``notebooks/fuente/NN_….md``; qué entrena cada ejercicio, de ``mapa.toml``.
+- ``notebooks/GLOSARIO.md``: de ``mapa.toml``.
+- ``notebooks/BIBLIOGRAFIA.md`` y las referencias de ``CITATION.cff``: de ``enlaces.toml``. En ``CITATION.cff``, lo que
+  va delante de las referencias se edita a mano.
+
+No ejecuta nada y solo pide la biblioteca estándar. Escribir dos veces no cambia nada.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import links
+from .links import ROOT, Link
+
+SOURCES = "notebooks/fuente"
+MAP, GLOSSARY, BIBLIOGRAPHY = "notebooks/README.md", "notebooks/GLOSARIO.md", "notebooks/BIBLIOGRAFIA.md"
+CITATION, MARK = "CITATION.cff", "# --- Lo que sigue lo escribe tools/pages.py: no lo edites a mano. ---"
+WARNING = "<!-- Página generada por tools/pages.py a partir de {}: no la edites a mano. -->\n\n"
+REMEDY = "Ejecuta «make notebooks» o, si solo cambian las páginas, «python -m tools.pages»."
+# Requisitos y usos que valen para todo el curso; los de cada sesión los dice su cuaderno.
+REQUIREMENTS = """\
+Leer código de Python y haber visto qué es una red neuronal. No hace falta saber nada de Transformers: se empieza en la
+sesión 01. Cada sesión se apoya en las anteriores; lo que pide cada una está en su sección."""
+LICENCES = """\
+- El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
+  puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
+- Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
+  [chistes][f3], [textos literarios][f4] y [novela][f5].
+- Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
+
+[f1]: ../course_utils/checkpoints/decoder/README.md
+[f2]: ../course_utils/checkpoints/encoder/README.md
+[f3]: ../course_utils/data/chistes.md
+[f4]: ../course_utils/data/literarios.md
+[f5]: ../course_utils/data/novela.md"""
+FORK = """\
+Para dar el curso desde tu propio repositorio:
+
+1. Haz una bifurcación (*fork*) en GitHub y clónala.
+2. Una sola orden cambia los distintivos de Colab, la celda que instala el curso y los demás enlaces al repositorio:
+
+   ```bash
+   python -m tools.fork TU-USUARIO/TU-REPOSITORIO    # o bien: make fork REPO=TU-USUARIO/TU-REPOSITORIO
+   ```
+
+3. Mira lo que ha cambiado con `git diff`, pasa `make test` y súbelo. La orden se puede repetir y deshacer: con el
+   nombre de antes, todo vuelve a quedar como estaba.
+
+Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.toml), y `make enlaces` prueba que
+responden."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    number: str
+    function: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """Lo que una página necesita de un cuaderno, leído de su fuente."""
+
+    stem: str
+    number: int
+    title: str
+    intro: str
+    objectives: str
+    duration: str
+    requirements: str
+    resources: str
+    following: str
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def heading(self) -> str:
+        return f"{self.number:02d} · {self.title}"
+
+
+# --- Leer las fuentes -------------------------------------------------------------------------------
+
+
+def slugify(heading: str) -> str:
+    """El ancla que GitHub da a un título: minúsculas, sin signos y con guiones por espacios."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    return "".join(c for c in text if c in "-_ " or unicodedata.category(c)[0] in "LMN").replace(" ", "-")
+
+
+def read_session(path: Path, root: Path = ROOT) -> Session:
+    """Lee una fuente.
+
+    Raises
+    ------
+    ValueError
+        Si le falta una de las partes que pide el plan común de los cuadernos.
+    """
+
+    def found(pattern: str, text: str, what: str) -> re.Match:
+        match = re.search(pattern, text, re.DOTALL | re.MULTILINE)
+        if match is None:
+            raise ValueError(f"{SOURCES}/{path.name}: falta {what}.")
+        return match
+
+    def section(name: str) -> str:
+        return found(rf"^## {name}\n(.*?)(?=^\+\+\+$|^## |\Z)", text, f"la sección «{name}»")[1].strip()
+
+    try:
+        text = links.resolve(path.read_text(encoding="utf-8"), root)
+    except ValueError as error:
+        raise ValueError(f"{SOURCES}/{path.name}, {error}") from None
+    title = found(r"^# (\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
+    intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[
+        1
+    ]
+    goals = section("Qué sabrás hacer")
+    facts = found(
+        r"^\*\*Duración:\*\* (.+?)\. \*\*Antes conviene saber:\*\* (.+)\Z", goals, "la línea de duración y requisitos"
+    )
+    exercises, part = [], ""
+    for block in re.split(r"^(?=#)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.M):
+        if block.startswith("## "):
+            part = block.splitlines()[0].removeprefix("## ")
+        elif exercise := re.match(r"#### Ejercicio (\d\.\d)$", block, re.MULTILINE):
+            name = found(r"`(\w+)\(", block, f"el nombre de la función del ejercicio {exercise[1]}")[1]
+            exercises.append(Exercise(exercise[1], name, part))
+    return Session(
+        stem=path.stem,
+        number=int(title[1]),
+        title=title[2],
+        intro=intro.strip(),
+        objectives=goals[: facts.start()].strip(),
+        duration=facts[1],
+        requirements=" ".join(facts[2].split()),
+        resources=section("Recursos y artículos"),
+        following=section("Siguiente sesión"),
+        exercises=tuple(exercises),
+    )
+
+
+def read_sessions(root: Path = ROOT) -> list[Session]:
+    return [read_session(path, root) for path in sorted((root / SOURCES).glob("*.md"))]
+
+
+def read_map(root: Path = ROOT) -> dict:
+    try:
+        return tomllib.loads((root / SOURCES / "mapa.toml").read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{SOURCES}/mapa.toml no se puede leer: {error}") from None
+
+
+def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
+    """De cada clave de enlaces.toml, las sesiones cuyo cuaderno la cita."""
+    cited: dict[str, list[int]] = {}
+    for path in sorted((root / SOURCES).glob("*.md")):
+        for key in sorted(set(re.findall(r"\]\(enlace:([\w-]+)\)", path.read_text(encoding="utf-8")))):
+            cited.setdefault(key, []).append(int(path.stem[:2]))
+    return cited
+
+
+# --- Escribir las páginas ---------------------------------------------------------------------------
+
+
+def render_map(root: Path = ROOT) -> str:
+    sessions, trains = read_sessions(root), read_map(root)["ejercicios"]
+    written = {exercise.number for session in sessions for exercise in session.exercises}
+    if written != set(trains):
+        raise ValueError(
+            f"{SOURCES}/mapa.toml, [ejercicios]: los cuadernos y el mapa no dicen los mismos ejercicios; difieren en "
+            f"{', '.join(sorted(written ^ set(trains)))}."
+        )
+    lines = [
+        WARNING.format(f"{SOURCES}/"),
+        "# Mapa del curso\n\n",
+        "Cinco sesiones, una por cuaderno, con ejercicios que te responden. Los cuadernos de esta carpeta llevan los "
+        "ejercicios en blanco; los de [soluciones](soluciones/), resueltos.\n\n",
+        "| Sesión | Duración | Cuaderno | En Colab |\n|---|---|---|---|\n",
+    ]
+    for session in sessions:
+        notebook = f"{session.stem}.ipynb"
+        lines.append(
+            f"| [{session.heading}](#{slugify(session.heading)}) | {re.sub(r' [(].*', '', session.duration)} "
+            f"| [{notebook}]({notebook}) | {links.colab_badge(f'notebooks/{notebook}', root)} |\n"
+        )
+    lines += [
+        "\nAdemás: [glosario](GLOSARIO.md) · [bibliografía](BIBLIOGRAFIA.md) · "
+        "[licencias y cómo citar](#licencias-y-cómo-citar) · [haz tuyo el curso](#haz-tuyo-el-curso)\n\n",
+        f"## Qué hace falta saber\n\n{REQUIREMENTS}\n\n",
+        *(render_session(session, trains, root) for session in sessions),
+        f"## Licencias y cómo citar\n\n{LICENCES.format(cc=links.load_links(root)['cc-by'].url)}\n\n",
+        f"## Haz tuyo el curso\n\n{FORK}\n",
+    ]
+    return "".join(lines)
+
+
+def render_session(session: Session, trains: dict[str, str], root: Path) -> str:
+    notebook, deck = f"{session.stem}.ipynb", f"slides/{session.stem}.md"
+    slides = (
+        f"- **Diapositivas:** [{deck}](../{deck}); con `make slides`, también `slides/dist/{session.stem}.html` y "
+        f"`slides/dist/{session.stem}.pdf`.\n"
+        if (root / deck).exists()
+        else ""
+    )
+    rows = "".join(f"| {e.number} | `{e.function}` | {trains[e.number]} | {e.section} |\n" for e in session.exercises)
+    return (
+        f"## {session.heading}\n\n{session.intro}\n\n"
+        f"{links.colab_badge(f'notebooks/{notebook}', root)}\n\n"
+        f"- **Duración:** {session.duration}.\n"
+        f"- **Antes conviene saber:** {session.requirements}\n"
+        f"- **Cuaderno:** [{notebook}]({notebook}); resuelto, [soluciones/{notebook}](soluciones/{notebook}).\n"
+        f"{slides}\n"
+        f"**Qué sabrás hacer**\n\n{session.objectives}\n\n"
+        f"**Ejercicios**\n\n| | Escribes | Qué entrena | Está en |\n|---|---|---|---|\n{rows}\n"
+        f"**Recursos y artículos**\n\n{session.resources}\n\n"
+        f"**Siguiente sesión.** {session.following}\n\n"
+    )
+
+
+def render_glossary(root: Path = ROOT) -> str:
+    anchors = {session.number: slugify(session.heading) for session in read_sessions(root)}
+    rows = []
+    for entry in sorted(read_map(root)["glosario"], key=lambda entry: alphabetical(entry["term"])):
+        try:
+            session = entry["session"]
+            rows.append(
+                f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
+                f"| [{session:02d}](README.md#{anchors[session]}) |\n"
+            )
+        except KeyError as error:
+            raise ValueError(f"{SOURCES}/mapa.toml, glosario, {entry}: falta o no vale {error}.") from None
+    return (
+        WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
+        "sesión en que se explican. Volver al [mapa del curso](README.md).\n\n"
+        "| Español | Inglés | Qué es | Sesión |\n|---|---|---|---|\n" + "".join(rows)
+    )
+
+
+def alphabetical(text: str) -> str:
+    """Clave para ordenar sin que cuenten mayúsculas, tildes ni signos; la ñ va tras la n."""
+    text = text.lower().replace("ñ", "n\uffff").replace("ε", "epsilon")
+    plain = unicodedata.normalize("NFD", text)
+    return "".join(c for c in plain if c.isalnum() or c in " \uffff")
+
+
+def render_bibliography(root: Path = ROOT) -> str:
+    cited = cited_in(root)
+    everything = links.load_links(root).values()
+
+    def where(link: Link) -> str:
+        sessions = [f"{number:02d}" for number in cited.get(link.key, [])]
+        return f" {'Sesión' if len(sessions) == 1 else 'Sesiones'} {', '.join(sessions)}." if sessions else ""
+
+    papers = sorted(
+        (link for link in everything if link.is_paper), key=lambda link: (alphabetical(link.authors[0]), link.year)
+    )
+    pages = [link for link in everything if not link.is_paper and link.key in cited]
+    return (
+        WARNING.format(links.DATA) + "# Bibliografía\n\nTodo lo que citan los cuadernos, con la sesión. Volver al "
+        "[mapa del curso](README.md). Para citar el curso, usa [CITATION.cff](../CITATION.cff).\n\n"
+        "## Artículos y libros\n\n"
+        + "".join(f"- {reference(link)}{where(link)}\n" for link in papers)
+        + "\n## Documentación, modelos y código\n\n"
+        + "".join(f"- [{link.title}]({link.url}).{where(link)}\n" for link in pages)
+    )
+
+
+def reference(link: Link) -> str:
+    """Una entrada de la bibliografía: autores, año, título con enlace, revista y arXiv o DOI."""
+    names = list(link.authors)
+    if link.others:
+        signed = "; ".join(names) + " et al."
+    else:
+        signed = "; ".join(names) if len(names) == 1 else "; ".join(names[:-1]) + " y " + names[-1]
+    end = "" if link.title.endswith(("?", "!")) else "."
+    places = [link.journal, link.arxiv and f"arXiv:{link.arxiv}", link.doi and f"doi:{link.doi}"]
+    return f"{signed} ({link.year}). [{link.title}]({link.url}){end}" + "".join(f" {p}." for p in places if p)
+
+
+def render_citation(root: Path = ROOT) -> str:
+    try:
+        head, mark, _ = (root / CITATION).read_text(encoding="utf-8").partition(MARK)
+    except OSError:
+        raise ValueError(f"falta {CITATION}, con los datos del curso.") from None
+    if not mark:
+        raise ValueError(f"{CITATION}: falta la línea «{MARK}», que separa lo escrito a mano de las referencias.")
+    cited = cited_in(root)
+    papers = [link for link in links.load_links(root).values() if link.is_paper and link.key in cited]
+    return head + mark + "\nreferences:\n" + "".join(map(cff_reference, papers))
+
+
+def cff_reference(link: Link) -> str:
+    # Una cadena JSON también es YAML: así no hay que pensar en dos puntos ni comillas.
+    def quoted(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)
+
+    kind = "book" if link.book else "article" if link.arxiv or link.doi else "report"
+    lines = [f"  - type: {kind}", f"    title: {quoted(link.title)}", f"    year: {link.year}", "    authors:"]
+    for author in link.authors:
+        family, _, given = author.partition(", ")
+        if given:
+            lines += [f"      - family-names: {quoted(family)}", f"        given-names: {quoted(given)}"]
+        else:
+            lines.append(f"      - name: {quoted(family)}")
+    lines += ['      - name: "et al."'] if link.others else []
+    lines += [f"    journal: {quoted(link.journal)}"] if link.journal else []
+    doi = link.doi or (link.arxiv and f"10.48550/arXiv.{link.arxiv}")
+    lines += [f"    doi: {quoted(doi)}"] if doi else []
+    return "\n".join([*lines, f"    url: {quoted(link.url)}"]) + "\n"
+
+
+# --- Órdenes ----------------------------------------------------------------------------------------
+
+PAGES = {MAP: render_map, GLOSSARY: render_glossary, BIBLIOGRAPHY: render_bibliography, CITATION: render_citation}
+
+
+def check_all(root: Path = ROOT) -> list[str]:
+    """Las páginas que no son lo que sale de sus fuentes."""
+    problems = []
+    for name, render in PAGES.items():
+        path = root / name
+        if not path.is_file():
+            problems.append(f"{name}: no existe.")
+        elif path.read_text(encoding="utf-8") != render(root):
+            problems.append(f"{name}: no está al día con sus fuentes.")
+    return problems
+
+
+def build_all(root: Path = ROOT) -> list[str]:
+    """Escribe las páginas que han cambiado y dice cuáles son."""
+    pages = {name: render(root) for name, render in PAGES.items()}  # fallar antes de escribir
+    changed = []
+    for name, text in pages.items():
+        path = root / name
+        if not path.is_file() or path.read_bytes() != text.encode():
+            path.write_bytes(text.encode())
+            changed.append(name)
+    return changed
+
+
+def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
+    """Atiende la línea de órdenes; devuelve el código de salida."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="no escribe nada: dice qué página no está al día")
+    args = parser.parse_args(argv)
+    try:
+        if args.check:
+            problems = check_all(root)
+        else:
+            problems = []
+            for name in build_all(root):
+                print(f"{name}: escrita")
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    if problems:
+        print("\n".join(problems), REMEDY, sep="\n", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
