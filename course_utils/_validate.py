@@ -1,7 +1,7 @@
 """Las reglas de lo que entra: modelos, ids, máscaras, cuentas y números. Las usa todo el paquete, y no hay otras.
 
-Cada regla se cumple antes de calcular nada. Lo que no vale es un ``ValueError`` en español que dice qué ha llegado y qué
-hacer. Un entero de numpy es un entero; ``True`` no es un número.
+Se mira antes de calcular nada. Lo que no vale es un ``ValueError`` en español que dice qué ha llegado y qué hacer. Un
+entero de numpy es un entero; ``True`` no es un número.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 
 def require(ok: bool, message: str) -> None:
-    """Lanza ``ValueError(message)`` si no se cumple. Donde el mensaje escribe un tensor o un modelo, mejor un ``if``."""
+    """Lanza ``ValueError(message)`` si no se cumple. Donde escribir el mensaje cueste (un tensor), mejor un ``if``."""
     if not ok:
         raise ValueError(message)
 
@@ -110,7 +110,7 @@ def not_training(model) -> None:
 
 # ---------------------------------------------------------------- ids y máscaras
 def ids(model, input_ids, *, shortest: int = 1) -> None:
-    """Un tensor (B, T) de enteros del vocabulario del modelo, en su dispositivo y con T entre ``shortest`` y el contexto.
+    """Un tensor (B, T) de ids del vocabulario del modelo, en su dispositivo, con T entre ``shortest`` y el contexto.
 
     Raises
     ------
