@@ -9,8 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from machine import ROOT, namespace, tree
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from test_descuidos import ROOT, namespace, tree
 
 from course_utils import runner
 
