@@ -45,7 +45,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tqdm import tqdm
 
 from course_utils import runner
-from course_utils._files import atomic_write
 
 from . import ROOT, links
 
@@ -387,7 +386,12 @@ def write_if_changed(path: Path, text: str) -> bool:
     data = text.rstrip("\n").encode() + b"\n"
     if path.exists() and path.read_bytes() == data:
         return False
-    atomic_write(path, data)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return True
 
 
