@@ -307,6 +307,14 @@ def test_an_adapter_is_not_a_model_and_the_message_says_how_to_use_it(tmp_path, 
     refused(folder, "merge_and_unload")  # con un modelo al lado, from_pretrained cargaría otra cosa
 
 
+def test_the_code_that_a_model_brings_is_never_executed(mine, tmp_path):
+    (mine / "codigo.py").write_text(f"open({str(tmp_path / 'ejecutado')!r}, 'w')")
+    names = {"AutoConfig": "codigo.Config", "AutoModelForCausalLM": "codigo.Model"}
+    (mine / "config.json").write_text(json.dumps({"model_type": "raro", "auto_map": names}))
+    refused(mine, "No he podido leer el modelo", load_model)
+    assert not (tmp_path / "ejecutado").exists()
+
+
 @pytest.mark.parametrize("new", [["<fin>"], ["<chiste>", "<fin>"]])
 def test_tokens_added_without_making_room_for_them(mine, mini, new):
     model, tokenizer = map(deepcopy, mini)
