@@ -336,6 +336,7 @@ FILES = "GET .*(/resolve/|/cdn/)"
 FAULTS = {
     "no hay Hub": (".", "calla", "no hay conexión con http://127"),
     "portal": (".", "portal", "contesta algo que no es el Hub: .*portal de acceso"),
+    "portal en los ficheros": ("HEAD .*/resolve/", "portal", "contesta algo que no es el Hub: .*portal de acceso"),
     "500": ("/api/", 500, "contesta 500: el problema es suyo"),
     "503": ("/api/", 503, "contesta 503: el problema es suyo"),
     "503 al preguntar por un fichero": ("HEAD .*/resolve/", 503, "contesta 503: el problema es suyo"),
