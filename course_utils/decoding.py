@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -337,12 +337,16 @@ def show_token(tokenizer, token_id: int) -> str:
 OTHERS = ("cpmant", "reformer", "xlnet", "xlstm")  # familias que preparan lo que leen a su manera
 
 
+def _family(model) -> str:
+    return getattr(getattr(model, "config", None), "model_type", "")
+
+
 def _prepare(model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id):
     """Valida y normaliza: máscara (None si no hay relleno), transformaciones, EOS y relleno."""
     _validate.causal(model)
-    family = getattr(getattr(model, "config", None), "model_type", None)
+    virtual = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)  # prompt tuning
     require(
-        family not in OTHERS,
+        not virtual and _family(model) not in OTHERS,
         f"{type(model).__name__} no lee el texto como los demás decodificadores: usa su model.generate.",
     )
     _validate.ids(model, input_ids)
@@ -393,6 +397,17 @@ def _check_padding(model, input_ids, mask, eos: list[int], pads: list[int]) -> t
 
 
 # ---------------------------------------------------------------- el bucle
+def _arguments(model) -> Collection[str]:
+    """Con qué se puede llamar al modelo: lo que dice su ``forward`` o, si solo dice ``**kwargs``, el de su familia."""
+    inner = getattr(model, "_orig_mod", model)  # con torch.compile y con LoRA, el de dentro
+    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+    forwards = [vars(kind)["forward"] for kind in type(inner).__mro__ if "forward" in vars(kind)] or [inner]
+    known = [inspect.signature(forward).parameters for forward in forwards]
+    named = next((names for names in known if "attention_mask" in names), known[0])
+    anything = any(p.kind is p.VAR_KEYWORD for p in named.values()) and "attention_mask" not in named
+    return ("past_key_values", "attention_mask", "position_ids", "logits_to_keep") if anything else named
+
+
 class _Reader:
     """El modelo leyendo un texto que crece: llamado con los ids, da los logits del siguiente token, (B, V) en float32.
 
@@ -401,8 +416,7 @@ class _Reader:
     """
 
     def __init__(self, model, mask, use_cache: bool):
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # con LoRA, el de dentro
-        names = inspect.signature(getattr(inner, "forward", inner)).parameters
+        names = _arguments(model)
         # Casi todas las familias la llaman past_key_values; Mamba y RWKV, de otra manera.
         self.cache_name = next((n for n in ("past_key_values", "cache_params", "state") if n in names), None)
         self.recurrent = self.cache_name != "past_key_values"
@@ -414,11 +428,17 @@ class _Reader:
         )
         self.model, self.mask, self.cache, self.positions = model, mask, None, "position_ids" in names
         self.use_cache = use_cache and self.cache_name is not None
+        # Phi-3 cambia de frecuencias al pasar de este largo: lo que guardó con las otras ya no vale.
+        self.longest = (
+            getattr(model.config, "original_max_position_embeddings", None) if "phi" in _family(model) else None
+        )
         self.fixed = {"use_cache": self.use_cache, "return_dict": True}
         self.fixed |= {"logits_to_keep": 1} if "logits_to_keep" in names else {}
 
     @torch.inference_mode()  # más ligero que no_grad: aquí nadie va a derivar
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        if self.longest is not None and ids.size(1) == self.longest + 1:
+            self.cache = None
         known = 0 if self.cache is None else ids.size(1) - 1  # lo que ya ha leído
         inputs = self.fixed | {"input_ids": ids[:, known:]}
         if known:
