@@ -385,7 +385,7 @@ def _check_padding(model, input_ids, mask, eos: list[int], pads: list[int]) -> t
             if unequal or (pad in known and int(first[0]) > 1):
                 raise ValueError(
                     f"No sé si el id {pad}, con el que empiezan o acaban algunas filas, es relleno o texto (delante "
-                    f"hay {first.tolist()} y detrás {last.tolist()}). Pasa attention_mask, la que devuelve el tokenizador."
+                    f"hay {first.tolist()} y detrás {last.tolist()}). Pasa attention_mask, la del tokenizador."
                 )
         return None
     _validate.mask(mask, input_ids)
