@@ -1,8 +1,8 @@
 """El paquete para un aula sin internet: qué lleva, que siempre sale igual y que se instala en una máquina sin red.
 
 Aquí se hace con un curso de juguete, sin descargar nada. El de verdad (cientos de MB, varios minutos) se hace, se
-instala sin red y da clase con ``CURSO_PAQUETE=1 pytest tests/test_bundle.py``, o con ``CURSO_PAQUETE=ruta.zip`` si ya
-está hecho.
+instala sin red y da clase con ``CURSO_PAQUETE=1`` (así lo llama ``make nightly``), o con ``CURSO_PAQUETE=ruta.zip`` si
+ya está hecho.
 """
 
 import base64
@@ -244,12 +244,12 @@ def venv_python(course: Path) -> Path:
     return course / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-@pytest.mark.skipif(not REAL, reason="el paquete de verdad tarda minutos: CURSO_PAQUETE=1 pytest tests/test_bundle.py")
+@pytest.mark.skipif(not REAL, reason="el paquete de verdad tarda minutos: solo en make nightly")
 def test_real_bundle_teaches_without_network(offline, tmp_path):
     if REAL.endswith(".zip"):
         path = Path(REAL)
     else:
-        subprocess.run([sys.executable, "tools/bundle.py"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "tools.bundle"], cwd=ROOT, check=True)
         path = max((ROOT / "build").glob(f"{FOLDER}*.zip"), key=os.path.getmtime)
     place = tmp_path / "aula sin conexión"
     with zipfile.ZipFile(path) as archive:
