@@ -244,7 +244,8 @@ def progress_line(line):
     """Traduce las pocas líneas de pip que interesan a quien espera; None para las demás."""
     download = re.match(r"\s*Downloading (\S+?)-\d\S* \(([\d.]+) (MB|GB)\)", line)
     if download and (download.group(3) == "GB" or float(download.group(2)) >= 5):
-        return "  descargando {} ({} {})…".format(download.group(1), *download.group(2, 3))
+        name, size, unit = download.groups()
+        return "  descargando {} ({} {})…".format(name, size.replace(".", ","), unit)
     if line.startswith("Installing collected packages:") and "," in line:
         return "  instalando {} paquetes…".format(line.count(",") + 1)
     return None
@@ -283,24 +284,28 @@ def explain_pip_failure(lines):
     ).format(indented(lines[-12:]), os.path.basename(LOG))
 
 
-def run(command):
-    """Ejecuta y devuelve (código de salida, líneas de salida), contando el avance en español.
-
-    En cuanto pip empieza a cambiar lo instalado, el entorno está a medias: se quita su sello. Si falla o se corta antes
-    (sin red, por ejemplo), el entorno de antes sigue entero, y la próxima vez se pone al día.
-    """
+def run(command, watch=lambda line: None):
+    """Ejecuta y devuelve (código de salida, líneas de salida), contando el avance en español; `watch` ve cada línea."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     lines = []
     for raw in iter(process.stdout.readline, b""):
         lines.append(raw.decode("utf-8", "replace").rstrip())
-        if lines[-1].startswith("Installing collected packages"):
-            remove(STAMP)
+        watch(lines[-1])
         message = progress_line(lines[-1])
         if message:
             say(message)
     return process.wait(), lines
+
+
+def spoil_stamp(line):
+    """En cuanto pip empieza a cambiar lo instalado, el entorno está a medias y su sello ya no vale.
+
+    Si falla o se corta antes (sin red, por ejemplo), el entorno que había sigue entero y basta con ponerlo al día.
+    """
+    if line.startswith("Installing collected packages"):
+        remove(STAMP)
 
 
 def pip_install(*requirements):
@@ -308,7 +313,7 @@ def pip_install(*requirements):
     if os.path.isdir(WHEELS):
         command += ["--no-index", "--find-links", WHEELS]
     command += split_arguments(os.environ.get("PIP_ARGS", ""))
-    status, lines = run(command + list(requirements))
+    status, lines = run(command + list(requirements), spoil_stamp)
     if status == 0:
         return
     if re.search(NO_SPACE, "\n".join(lines)) and not os.path.exists(STAMP):

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "curso-generacion-texto"
 REAL = os.environ.get("CURSO_PAQUETE")
 OFFLINE = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sin-red"]
+# Ni los ajustes de pip ni los de un make que llame a la prueba.
+IGNORED = ("PIP_", "PYTHONPATH", "CURSO_", "VIRTUAL_ENV", "MAKE", "MFLAGS")
 # Lo que haría una persona: abrir JupyterLab, pedir su página y pararlo.
 OPEN_LAB = """
 import os, re, subprocess, sys, time, urllib.request
@@ -194,7 +196,7 @@ def offline():
 
     def run(*command, cwd, timeout=600, **variables):
         # Ni cachés ni índices de esta máquina: solo lo que hay en el paquete.
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHONPATH", "CURSO_", "VIRTUAL_ENV"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(IGNORED)}
         env.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR="1", HF_HUB_OFFLINE="1", **variables)
         result = subprocess.run(
             [*OFFLINE, *map(str, command)],
