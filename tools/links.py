@@ -1,7 +1,7 @@
 """Los enlaces del curso: los externos, escritos una vez en enlaces.toml, y los del propio repositorio.
 
 Lo usan los programas que construyen los cuadernos y las páginas, el que comprueba los enlaces y el que cambia el curso
-de repositorio. Solo pide la biblioteca estándar.
+de repositorio.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,6 @@ def load_links(root: Path = ROOT) -> dict[str, Link]:
     ValueError
         Si el archivo no se puede leer, a una entrada le falta o le sobra algo, o dos llevan la misma dirección.
     """
-    import tomllib  # aquí, para que fork_course.py valga con un Python más viejo
-
     try:
         data = tomllib.loads((root / DATA).read_text(encoding="utf-8"))
     except OSError:
@@ -197,7 +196,9 @@ def tracked_files(root: Path = ROOT) -> list[Path]:
         children[:] = sorted(
             name
             for name in children
-            if name not in SKIPPED_FOLDERS and not name.endswith(".egg-info") and (name == ".ci" or name[0] != ".")
+            if name not in SKIPPED_FOLDERS
+            and not name.endswith(".egg-info")
+            and (name in (".ci", ".github") or name[0] != ".")
         )
         found += [Path(folder, name) for name in sorted(names) if not Path(folder, name).is_symlink()]
     return found
