@@ -23,7 +23,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import links
+from . import exit_code, links, write_if_changed
 from .links import ROOT, Link
 
 SOURCES = "notebooks/fuente"
@@ -339,15 +339,12 @@ def check_all(root: Path = ROOT) -> list[str]:
 
 
 def build_all(root: Path = ROOT) -> list[str]:
-    """Escribe las páginas que han cambiado y dice cuáles son."""
+    """Escribe las páginas que han cambiado; devuelve los problemas que quedan: ninguno."""
     pages = {name: render(root) for name, render in PAGES.items()}  # fallar antes de escribir
-    changed = []
     for name, text in pages.items():
-        path = root / name
-        if not path.is_file() or path.read_bytes() != text.encode():
-            path.write_bytes(text.encode())
-            changed.append(name)
-    return changed
+        if write_if_changed(root / name, text):
+            print(f"{name}: escrita")
+    return []
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
@@ -355,19 +352,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="no escribe nada: dice qué página no está al día")
     args = parser.parse_args(argv)
-    try:
-        if args.check:
-            problems = check_all(root)
-        else:
-            problems = []
-            for name in build_all(root):
-                print(f"{name}: escrita")
-    except ValueError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    if problems:
-        print("\n".join(problems), REMEDY, sep="\n", file=sys.stderr)
-    return 1 if problems else 0
+    return exit_code(lambda: check_all(root) if args.check else build_all(root), REMEDY)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_the_readme_links_every_session_to_its_page():
 def test_the_map_ends_with_licences_and_how_to_fork():
     found = sections()
     assert "MIT" in found["Licencias y cómo citar"] and "CC BY 4.0" in found["Licencias y cómo citar"]
-    assert "tools/fork.py" in found["Haz tuyo el curso"] and "make fork REPO=" in found["Haz tuyo el curso"]
+    assert "python -m tools.fork" in found["Haz tuyo el curso"] and "make fork REPO=" in found["Haz tuyo el curso"]
 
 
 @pytest.mark.parametrize(
