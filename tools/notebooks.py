@@ -17,8 +17,8 @@ En la fuente:
 - ``[texto](enlace:clave)`` lleva a la dirección que tiene esa clave en ``enlaces.toml``; ``[](enlace:clave)`` escribe
   la cita entera: autores, título y año.
 - Las rutas y los enlaces relativos se escriben como si la fuente estuviera en ``notebooks/``.
-- Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambie nada de lo que se compara: ni su
-  código, ni el de las demás celdas, ni lo que estas muestran (para renovarla, borra el cuaderno y constrúyelo).
+- Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambien su código ni lo que muestran las
+  demás que siguen igual (para renovarla, borra el cuaderno y constrúyelo de nuevo).
 """
 
 from __future__ import annotations
@@ -397,19 +397,20 @@ def code_cells(notebook: nbformat.NotebookNode) -> list:
 
 
 def keep_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
-    """Devuelve a las celdas ``nbval-ignore-output`` la salida guardada, si en todo lo demás nada ha cambiado."""
+    """Devuelve su salida guardada a las celdas ``nbval-ignore-output``, si las que no cambian muestran lo de antes."""
     try:
-        pairs = list(itertools.zip_longest(code_cells(notebook), code_cells(read_stored(target))))
+        stored = {cell.id: cell for cell in code_cells(read_stored(target))}
     except ValueError:
         return  # no hay nada que conservar
-    if any(not new or not old or new.source != old.source for new, old in pairs):
-        return
-    ignored = [(new, old) for new, old in pairs if KEEP_TAG in new.metadata.get("tags", [])]
-    if any(new.outputs != old.outputs for new, old in pairs if (new, old) not in ignored):
-        return
-    for new, old in ignored:
-        if old.outputs and output_problem(old.outputs, target.root) is None:
-            new.outputs = old.outputs
+    pairs = [(cell, stored[cell.id]) for cell in code_cells(notebook) if cell.id in stored]
+    pairs = [(new, old) for new, old in pairs if new.source == old.source]
+    ignored = [KEEP_TAG in new.metadata.get("tags", []) for new, _ in pairs]
+    if any(new.outputs != old.outputs for new, old in itertools.compress(pairs, [not i for i in ignored])):
+        return  # otros pesos u otros datos: lo que no se compara tampoco puede quedarse con los números de antes
+    for new, old in itertools.compress(pairs, ignored):
+        outputs = tidy_outputs(old.outputs, new.execution_count)
+        if outputs and output_problem(outputs, target.root) is None:
+            new.outputs = outputs
 
 
 def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:

@@ -421,18 +421,23 @@ def test_text_only_needs_a_built_notebook(tmp_path, capsys, text, problem):
     assert f"notebooks/09_prueba.ipynb: {problem}. Constrúyelo sin --text-only." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("change", [None, "su código", "el código de otra", "lo que muestra otra"])
-def test_ignored_output_is_kept_while_nothing_compared_changes(built, change):
+@pytest.mark.parametrize(
+    ("edit", "kept"),
+    [
+        (lambda cells: None, True),
+        (lambda cells: cells[1].update(source="otro código"), False),
+        (lambda cells: cells[3].update(source="otro código", outputs=[]), True),
+        (lambda cells: cells[3].update(outputs=[]), False),
+    ],
+    ids=["nada", "su código", "el código de otra", "lo que muestra otra"],
+)
+def test_ignored_output_is_kept_while_the_rest_shows_the_same(built, edit, kept):
     """Con otros pesos cambia lo que se compara: lo que no se compara no puede quedarse con los números de antes."""
     notebook, where = read(built, False), target(built, solved=False)
-    kept = notebook.cells[1].outputs
-    notebook.cells[1].outputs = [new_output("stream", text="nueva\n")]
-    if change == "lo que muestra otra":
-        notebook.cells[3].outputs[0].text += "más\n"
-    elif change:
-        notebook.cells[1 if change == "su código" else 2].source += "\n1"
+    stored, notebook.cells[1].outputs = notebook.cells[1].outputs, [new_output("stream", text="nueva\n")]
+    edit(notebook.cells)
     build.keep_outputs(notebook, where)
-    assert notebook.cells[1].outputs == kept if change is None else notebook.cells[1].outputs[0].text == "nueva\n"
+    assert (notebook.cells[1].outputs == stored) is kept
 
 
 class FakeClient:
