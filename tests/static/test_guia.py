@@ -2,20 +2,19 @@
 
 import contextlib
 import io
-import json
 import re
 import subprocess
 import sys
 import unicodedata
 from functools import cache
-from pathlib import Path
 
+import cuadernos
 import pytest
 import torch
+from cuadernos import ROOT, plain
 
 from course_utils.checks import EXERCISES
 
-ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "slides" / "GUIA_DOCENTE.md").read_text(encoding="utf-8")
 SESSIONS = ["01", "02", "03", "04", "05"]
 PARTS = (
@@ -63,25 +62,12 @@ def rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line] for line in lines[2:]]
 
 
-def plain(title: str) -> str:
-    return re.sub(r"[*`$]", "", title).strip()
-
-
 @cache
-def notebook(session: str) -> tuple[set[str], str, str]:
+def notebook(number: str) -> tuple[set[str], str, str]:
     """Títulos, código y texto que imprime el cuaderno de los estudiantes."""
-    (path,) = (ROOT / "notebooks").glob(f"{session}_*.ipynb")
-    headings, code, printed = set(), [], []
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            headings |= {plain(title) for title in re.findall(r"^#{2,4} +(.+?) *$", source, re.M)}
-        else:
-            code.append(source)
-            for output in cell["outputs"]:
-                text = output.get("text") or output.get("data", {}).get("text/plain", "")
-                printed.append("".join(text))
-    return headings, "\n".join(code), "\n".join(printed)
+    path = cuadernos.session(int(number))
+    cells = cuadernos.code_cells(path)
+    return cuadernos.headings(path), "\n".join(c.source for c in cells), "\n".join(map(cuadernos.shown, cells))
 
 
 # --- Las partes -------------------------------------------------------------------------------------
