@@ -156,10 +156,27 @@ def read_sessions(root: Path = ROOT) -> list[Session]:
 
 
 def read_map(root: Path = ROOT) -> dict:
+    """Lo que entrena cada ejercicio y el glosario, de ``mapa.toml``.
+
+    Raises
+    ------
+    ValueError
+        Si el archivo no se puede leer, le falta una parte o a un término, algo.
+    """
+    where = f"{SOURCES}/mapa.toml"
     try:
-        return tomllib.loads((root / SOURCES / "mapa.toml").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{SOURCES}/mapa.toml no se puede leer: {error}") from None
+        data = tomllib.loads((root / SOURCES / "mapa.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where} no se puede leer: {error}") from None
+    trains, terms = data.get("ejercicios"), data.get("glosario")
+    if not isinstance(trains, dict) or not isinstance(terms, list):
+        raise ValueError(f"{where}: hacen falta una tabla [ejercicios] y términos, cada uno en su [[glosario]].")
+    if wrong := [f"{number} = {text!r}" for number, text in trains.items() if not isinstance(text, str)]:
+        raise ValueError(f"{where}, [ejercicios]: {wrong[0]}: va un texto, entre comillas.")
+    fields = {"term": str, "english": str, "session": int, "definition": str}
+    if wrong := [entry for entry in terms if {name: type(value) for name, value in entry.items()} != fields]:
+        raise ValueError(f"{where}, [[glosario]]: {wrong[0]}: lleva term, english y definition, textos, y session.")
+    return data
 
 
 def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
@@ -233,14 +250,13 @@ def render_glossary(root: Path = ROOT) -> str:
     anchors = {session.number: slugify(session.heading) for session in read_sessions(root)}
     rows = []
     for entry in sorted(read_map(root)["glosario"], key=lambda entry: alphabetical(entry["term"])):
-        try:
-            session = entry["session"]
-            rows.append(
-                f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
-                f"| [{session:02d}](README.md#{anchors[session]}) |\n"
-            )
-        except KeyError as error:
-            raise ValueError(f"{SOURCES}/mapa.toml, glosario, {entry}: falta o no vale {error}.") from None
+        session = entry["session"]
+        if session not in anchors:
+            raise ValueError(f"{SOURCES}/mapa.toml, [[glosario]]: {entry}: no hay ninguna sesión {session}.")
+        rows.append(
+            f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
+            f"| [{session:02d}](README.md#{anchors[session]}) |\n"
+        )
     return (
         WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
         "sesión en que se explican. Volver al [mapa del curso](README.md).\n\n"

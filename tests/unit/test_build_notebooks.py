@@ -310,13 +310,24 @@ def test_keys_of_links_are_resolved_in_both_variants(tmp_path):
         assert text.endswith("[texto](https://x.es/a), `[no](enlace:web)`")
 
 
-def test_an_unknown_link_stops_the_build_before_executing(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            '[web]\ntitle = "La web"\nurl = "https://x.es/a"\n',
+            "prosa, línea 4: no hay ningún enlace «wev». ¿Querías decir web?",
+        ),
+        ('[wev]\ntitle = "A"\narxiv = 1706.03762\n', "[wev]: arxiv debe ser un texto, entre comillas, y es 1706.03762"),
+        ("[wev", "enlaces.toml no es TOML válido"),
+    ],
+)
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_a_wrong_link_stops_the_build_before_executing(tmp_path, capsys, toml, message, option):
     write_source(tmp_path, PROSE + "[texto](enlace:wev)\n\n" + code_cell("1 / 0"))
-    data = tmp_path / "notebooks" / "fuente" / "enlaces.toml"
-    data.write_text('[web]\ntitle = "La web"\nurl = "https://x.es/a"\n', encoding="utf-8")
-    assert build.main([], tmp_path) == 1
+    (tmp_path / "notebooks" / "fuente" / "enlaces.toml").write_text(toml, encoding="utf-8")
+    assert build.main(option, tmp_path) == 1
     shown = capsys.readouterr().err
-    assert "fuente/09_prueba.md, prosa, línea 4: no hay ningún enlace «wev». ¿Querías decir web?" in shown
+    assert shown.startswith("Error: notebooks/fuente/09_prueba.md, prosa, ") and message in shown
     assert not list(tmp_path.rglob("*.ipynb"))
 
 

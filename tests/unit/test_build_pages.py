@@ -124,6 +124,28 @@ def test_a_source_without_its_parts_stops_the_build(copy, old, new, message, cap
     assert (copy / pages.MAP).read_bytes() == before
 
 
+TERM = '[[glosario]]\nterm = "a"\nenglish = "b"\nsession = 1\ndefinition = "C."\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("", "hacen falta una tabla"),
+        ("ejercicios = 3\n", "hacen falta una tabla"),
+        ("[ejercicios]\n" + TERM.replace("[[glosario]]", "[glosario]"), "hacen falta una tabla"),
+        ("[ejercicios]\n'1.1' = 7\n" + TERM, "1.1 = 7: va un texto"),
+        ("[ejercicios]\n" + TERM.replace('"a"', "7"), "lleva term, english"),
+        ("[ejercicios]\n" + TERM.replace("session = 1\n", ""), "lleva term, english"),
+        ("[ejercicios]\n" + TERM.replace("session = 1", "session = 77"), "no hay ninguna sesión 77"),
+        ("[ejercicios\n", "no se puede leer"),
+    ],
+)
+def test_a_wrong_map_is_an_error_in_spanish(copy, toml, message):
+    (copy / pages.SOURCES / "mapa.toml").write_text(toml, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        pages.render_glossary(copy)
+
+
 @pytest.mark.parametrize(
     ("heading", "anchor"),
     [
