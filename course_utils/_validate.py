@@ -45,6 +45,30 @@ def count(name: str, value, minimum: int = 1, *, remedy: str = "") -> int:
     return int(value)
 
 
+# ---------------------------------------------------------------- textos
+def texts(values, minimum: int = 1) -> list[str]:
+    """``values``, en cualquier iterable, como lista de textos.
+
+    Raises
+    ------
+    ValueError
+        Si hay menos de ``minimum``, si algo no es un texto o si un texto no es Unicode válido.
+    """
+    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else None
+    if found is None or len(found) < minimum or not all(isinstance(text, str) for text in found):
+        received = values if found is None else found
+        raise ValueError(f"Hace falta una lista con al menos un texto y he recibido {str(received)[:60]!r}. ¿[texto]?")
+    for i, text in enumerate(found):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"El texto {i}, {text[:40]!r}, tiene en la posición {error.start} media letra suelta (un sustituto de "
+                'UTF-16) y no se puede leer. Quítala: text.encode("utf-8", "ignore").decode("utf-8").'
+            ) from None
+    return found
+
+
 # ---------------------------------------------------------------- modelos
 def vocabulary_size(model) -> float:
     """Cuántos ids distintos admite el modelo: las filas de su tabla de entrada; sin ella, lo que diga su ``config``."""
