@@ -259,6 +259,12 @@ def test_a_whole_cache_without_a_list_is_checked_once_with_the_hub(two, repos):
     assert sizes() == [28, 6, 6]
 
 
+def test_a_file_of_another_size_is_also_seen_when_it_was_there_before_the_list(two):
+    Path(PARTIAL["hf_hub_download"]()).resolve().write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"train-00000-of-00002\.parquet de .* truncado .*Borra la carpeta"):
+        sizes()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_a_model_in_pieces_with_one_missing_is_not_whole(hub, repos, on):
     hub.add(f"models/{DECODER}", repos["en trozos"])

@@ -199,6 +199,12 @@ def test_a_model_saved_in_pieces_loads_like_the_whole_one(mine, mini):
     assert not model.training and model.name_or_path == str(mine)
 
 
+def test_it_is_float32_whatever_the_precision_it_was_saved_in(mine, mini):
+    deepcopy(mini[0]).half().save_pretrained(mine)
+    assert json.loads((mine / "config.json").read_text())["dtype"] == "float16"
+    assert {p.dtype for p in load_model("decoder", broken(mine))[0].parameters()} == {torch.float32}
+
+
 def piece(folder):
     return max(folder.glob("model-*-of-*.safetensors"))
 
@@ -317,6 +323,7 @@ def test_a_mistyped_folder_does_not_exist_and_the_like_are_listed(mine, monkeypa
     monkeypatch.setenv("USERPROFILE", str(mine.parent))
     base = {"entera": str(mine.parent), "relativa": ".", "personal": "~"}[way]
     checkpoint("decoder", broken(f"{base}/{mine.name}"))  # sin la errata, va
+    mine.with_name("el de los chites.txt").touch()  # se parece más, pero no es una carpeta
     for path in ("el de los chites", "el de los chites/dentro"):
         message = refused(
             f"{base}/{path}", rf"No existe la carpeta .*{path}: .*'el de los chites': el de los chistes\."
@@ -338,6 +345,12 @@ def test_a_name_like_those_of_the_hub_may_be_a_mistyped_folder(mine, monkeypatch
     message = refused("mis_modelos/chites", r"No he podido descargar 'mis_modelos/chites'.*en .* se parecen a 'mis_m")
     assert message.endswith(": mis modelos.")
     assert "se parecen" not in refused("nadie/zzz", r"No he podido descargar 'nadie/zzz'")
+
+
+def test_a_folder_that_exists_wins_over_a_name_of_the_hub(mine, monkeypatch):
+    monkeypatch.chdir(mine.parents[1])
+    mine.rename("modelo")
+    assert checkpoint("decoder", broken("modelo")) == "modelo"
 
 
 def test_a_file_is_not_a_folder(mine):
