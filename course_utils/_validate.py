@@ -109,6 +109,11 @@ def causal(model) -> None:
         f"{name} es un codificador: mira también a la derecha y no sabe predecir el token siguiente. Usa un "
         'decodificador, AutoModelForCausalLM o load_model("decoder").',
     )
+    require(
+        not hasattr(model, "can_generate") or model.can_generate(),
+        f"{name} no da logits del vocabulario en cada posición, y sin ellos no hay token siguiente. Carga el "
+        'decodificador entero: AutoModelForCausalLM o load_model("decoder").',
+    )
 
 
 def _looks_both_ways(config) -> bool:
@@ -176,6 +181,25 @@ def ids(model, input_ids, *, shortest: int = 1) -> None:
         shape[1] <= context,
         f"La secuencia tiene {shape[1]} tokens y el contexto del modelo es de {context}. Acórtala o pártela en trozos.",
     )
+
+
+def special_ids(model, name: str, value) -> list[int]:
+    """Los ids de ``value`` (un entero, varios, un tensor o ``None``), en una lista.
+
+    Raises
+    ------
+    ValueError
+        Si alguno no es un id del vocabulario del modelo.
+    """
+    value = value.tolist() if hasattr(value, "tolist") else value
+    found = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+    vocabulary = vocabulary_size(model)
+    require(
+        all(is_count(i, 0) and i < vocabulary for i in found),
+        f"{name} debe estar entre 0 y {vocabulary - 1} y es {found}. Si le has añadido tokens al tokenizador: "
+        "model.resize_token_embeddings(len(tokenizer)).",
+    )
+    return [int(i) for i in found]
 
 
 def mask(attention_mask, input_ids: torch.Tensor) -> None:

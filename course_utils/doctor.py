@@ -10,7 +10,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ._files import writable
 from .models import checkpoint, sha256
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -44,7 +44,7 @@ for name in sys.argv[1:]:
 """
 _ASK_HUB = """
 from huggingface_hub import constants, utils
-print(utils.get_session().head(constants.ENDPOINT, timeout=3).status_code)
+print("no" if constants.HF_HUB_OFFLINE else utils.get_session().head(constants.ENDPOINT).status_code)
 """
 
 
@@ -165,10 +165,7 @@ def check_memory(needed: float = 2.0) -> Result:
 def check_folder(key: str, folder: Path, needed: int) -> Result:
     """Si en una carpeta se puede escribir y quedan ``needed`` MB."""
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x" * 4096)
-            file.flush()
-        free, why = shutil.disk_usage(folder).free // 10**6, ""
+        free, why = writable(folder) // 10**6, ""
     except OSError as error:
         free, why = 0, f", y no se puede escribir ({error.strerror})"
     remedy = {
@@ -207,11 +204,11 @@ def check_kernel() -> Result:
     return _judge("kernel", code == 0 and same, detail, remedy, WARNING if code == 0 else ERROR)
 
 
-def check_hub(environ: Mapping[str, str] = os.environ) -> Result:
+def check_hub() -> Result:
     """Si se llega al Hub: solo hace falta con el perfil completo, así que como mucho es un aviso."""
-    if environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-        return Result("hub", OK, "no se consulta: HF_HUB_OFFLINE está puesta")
     answer, code = _output(sys.executable, _ASK_HUB)
+    if answer.strip() == "no":  # con qué valores cuenta como puesta lo sabe huggingface_hub
+        return Result("hub", OK, "no se consulta: HF_HUB_OFFLINE está puesta")
     reached = code == 0 and answer.strip() < "5"  # 5xx: contesta, pero no sirve
     remedy = "El curso funciona sin él. Para el perfil completo, mira la conexión o el proxy."
     return _judge("hub", reached, "se llega" if reached else "no se llega", remedy, WARNING)

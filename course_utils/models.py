@@ -2,28 +2,30 @@
 
 El perfil «mini» usa modelos pequeños y reales que viajan con el curso; «completo», los del Hub. La variable de
 entorno ``CURSO_PERFIL`` elige y un argumento manda más que ella. Nunca se cambia de perfil sin decirlo.
-
-Lo que es del Hub se descarga una vez, entero, y se usa desde la carpeta de la caché: así las clases de Hugging Face
-trabajan sin red, con la revisión que diga el perfil, y los fallos de la descarga salen todos de aquí, en español.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import difflib
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .hub import download, hub_reachable, repeat_remedy
+
+__all__ = [
+    "PROFILES", "Profile", "checkpoint", "download", "get_profile", "hub_reachable", "load_model", "sha256",
+]  # fmt: skip
+
 _CHECKPOINTS = Path(__file__).parent / "checkpoints"
 _CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM"}
-_REQUIRED = ("config.json", "model.safetensors", "tokenizer.json")
-_USE_MINI = 'O sigue con el perfil «mini», sin red: quita la variable CURSO_PERFIL o usa profile="mini".'
 _RESTORE = "Restáuralo con «git checkout -- course_utils/checkpoints» o vuelve a instalar el paquete."
+_SAVE = "Guarda en ella el modelo y el tokenizador, los dos con save_pretrained, o cópiala otra vez."
 
 
 @dataclass(frozen=True)
@@ -94,30 +96,71 @@ def checkpoint(role: str, profile: str | Profile | None = None) -> str:
     -----
     Se enseña en la sesión 02.
     """
+    return str(_find(role, profile)[0])
+
+
+def _find(role: str, profile: str | Profile | None) -> tuple[Path, str, str]:
+    """La carpeta de un papel, ya comprobada; de dónde sale y qué hacer si está dañada."""
     chosen = get_profile(profile)
     roles = [r for r in chosen.sources if r in _CLASSES]
     if role not in roles:
         raise ValueError(
             f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los que hay son: {', '.join(roles)}."
         )
-    source = str(chosen.sources[role])
+    source = os.path.expanduser(chosen.sources[role])
     if _is_local(source):
-        _check_directory(Path(source))
-        return source
-    folder = download(source, chosen.revisions.get(role))
-    for file in sorted(folder.glob("*.safetensors")):
-        _check_safetensors(file, _remedy(source, folder))
-    return str(folder)
+        folder = Path(source)
+        remedy = _RESTORE if _is_ours(folder) else _SAVE
+        _check_exists(folder)
+        sure = _check_hashes(folder, remedy)
+    else:
+        folder = _download(source, chosen.revisions.get(role))
+        remedy = repeat_remedy(folder)
+        sure = [file.name for file in folder.iterdir()]
+    _check_parts(folder, sure, remedy)
+    return folder, source, remedy
 
 
 def _is_local(source: str) -> bool:
-    """Un directorio de esta máquina y no un identificador del Hub."""
-    return Path(source).is_absolute() or Path(source).exists()
+    """Una carpeta de esta máquina, exista o no; lo demás tiene la forma de un identificador del Hub."""
+    return Path(source).exists() or not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", source)
 
 
-def _remedy(source: str, folder: Path) -> str:
-    """Cómo arreglar una carpeta dañada: la del curso se restaura; la de la caché del Hub se descarga otra vez."""
-    return _RESTORE if _is_local(source) else f"Borra la carpeta {folder.parents[1]} y repite: se descargará otra vez."
+def _is_ours(folder: Path) -> bool:
+    return folder.resolve().is_relative_to(_CHECKPOINTS.resolve())
+
+
+def _download(source: str, revision: str | None) -> Path:
+    """La carpeta de la caché del Hub; si no se puede, y el nombre se parece al de una carpeta, también lo dice."""
+    try:
+        return download(source, revision)
+    except ValueError as error:
+        if near := _similar(Path(source)):
+            raise ValueError(f"{error} Y si querías una carpeta de este ordenador, {near}.") from error
+        raise
+
+
+def _check_exists(folder: Path) -> None:
+    """Que la carpeta de un modelo local exista; si no, cuál hay que se le parezca."""
+    if folder.is_file():
+        raise ValueError(f"{folder} es un fichero. Pon la carpeta en la que está: {folder.parent}.")
+    if not folder.is_dir():
+        near = _similar(folder)
+        raise ValueError(
+            f"No existe la carpeta {folder}{near and f': {near}'}. Corrige el nombre en el perfil; uno del Hub sería "
+            "«dueño/nombre»."
+        )
+
+
+def _similar(path: Path) -> str:
+    """Qué se parece a una ruta que no existe, en la última carpeta de la ruta que sí; «» si nada."""
+    there = next((parent for parent in path.parents if parent.is_dir()), path)
+    wanted = path.parts[len(there.parts)] if there != path else ""
+    try:
+        near = difflib.get_close_matches(wanted, [p.name for p in there.iterdir() if p.is_dir()])
+    except OSError:  # no existe o no se puede leer
+        near = []
+    return f"en {there.resolve()} se parecen a {wanted!r}: {', '.join(near)}" if near else ""
 
 
 def load_model(role: str, profile: str | Profile | None = None):
@@ -134,8 +177,7 @@ def load_model(role: str, profile: str | Profile | None = None):
     -----
     Se enseña en la sesión 02.
     """
-    folder = checkpoint(role, profile)
-    source = str(get_profile(profile).sources[role])
+    folder, source, remedy = _find(role, profile)
     import torch
     import transformers
 
@@ -146,16 +188,25 @@ def load_model(role: str, profile: str | Profile | None = None):
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
-        raise ValueError(
-            f"No he podido leer el modelo de {folder}: {error}. {_remedy(source, Path(folder))}"
-        ) from error
+        raise ValueError(f"No he podido leer el modelo de {folder}: {error}. {remedy}") from error
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
-        raise ValueError(
-            f"A los pesos de {folder} les faltan parámetros ({missing}, …). {_remedy(source, Path(folder))}"
-        )
+        raise ValueError(f"A los pesos de {folder} les faltan parámetros ({missing}, …). {remedy}")
+    _check_vocabulary(model, tokenizer, folder)
     model.name_or_path = source  # un adaptador guardado dirá de qué modelo del Hub es, y no de qué carpeta
     return model.eval(), tokenizer
+
+
+def _check_vocabulary(model, tokenizer, folder: Path) -> None:
+    """Que el modelo tenga una fila para cada token; si no, el primer texto con uno de los que sobran fallaría."""
+    from ._validate import vocabulary_size
+
+    rows, last = vocabulary_size(model), max(tokenizer.get_vocab().values())
+    if last >= rows:
+        raise ValueError(
+            f"El tokenizador de {folder} llega hasta el id {last} y el modelo solo admite {rows} tokens. Si le has "
+            "añadido tokens, llama a model.resize_token_embeddings(len(tokenizer)) y guarda los dos otra vez."
+        )
 
 
 @contextlib.contextmanager
@@ -172,36 +223,83 @@ def _quiet():
             logging.enable_progress_bar()
 
 
-def _check_directory(directory: Path) -> None:
-    """Comprueba que están todos los ficheros y, si hay ``sha256.json``, que son los que deben ser."""
-    manifest = directory / "sha256.json"
-    hashes = _read_json(manifest) if manifest.is_file() else {}
-    for name in dict.fromkeys([*_REQUIRED, *hashes]):
-        file = directory / name
-        if not file.is_file():
-            raise ValueError(f"Falta el fichero {name} en {directory}. {_RESTORE}")
-        if name in hashes and (found := sha256(file)) != hashes[name]:
+def _check_hashes(folder: Path, remedy: str) -> dict[str, str]:
+    """Los SHA-256 de ``sha256.json``, ya comprobados. Los modelos del curso lo llevan siempre; los demás, si quieren.
+
+    Ha de decir el de los pesos, la configuración y el tokenizador: una lista a la que le falten no comprueba nada.
+    """
+    manifest = folder / "sha256.json"
+    if not manifest.is_file() and not _is_ours(folder):
+        return {}
+    hashes = _read_json(manifest, remedy)
+    required = ["config.json", "tokenizer.json", *_weight_files(folder, remedy)]
+    if missing := [name for name in required if not isinstance(hashes.get(name), str)]:
+        raise ValueError(f"El fichero {manifest} no dice el SHA-256 de {', '.join(missing)}. {remedy}")
+    for name, expected in hashes.items():
+        _check_file(folder / name, remedy)
+        if (found := sha256(folder / name)) != expected:
             raise ValueError(
-                f"El fichero {name} de {directory} está truncado o alterado: su SHA-256 empieza por {found[:12]} "
-                f"y debería empezar por {hashes[name][:12]}. {_RESTORE}"
+                f"El fichero {name} de {folder} está truncado o alterado: su SHA-256 empieza por {found[:12]} y "
+                f"debería empezar por {str(expected)[:12]}. {remedy}"
             )
-    for file in sorted(directory.glob("*.json")):
-        if file.name not in hashes:  # el hash ya dice que los demás están enteros
-            _read_json(file)
-    _check_safetensors(directory / "model.safetensors")
+    return hashes
 
 
-def _read_json(file: Path) -> dict:
+def _check_parts(folder: Path, sure: Collection[str], remedy: str) -> None:
+    """Que estén la configuración, los pesos y el tokenizador, y que cada fichero se pueda leer.
+
+    De los de ``sure`` ya consta que son los que deben ser; los pesos se miran siempre.
+    """
+    if (folder / "adapter_config.json").is_file():
+        raise ValueError(
+            f"En {folder} hay un adaptador (LoRA), que no es un modelo entero. Ponlo sobre su modelo con "
+            f"peft.PeftModel.from_pretrained(modelo, {str(folder)!r}), o guarda en otra carpeta el resultado de "
+            "merge_and_unload()."
+        )
+    _check_file(folder / "config.json", remedy)
+    weights = _weight_files(folder, remedy)
+    for name in weights:
+        _check_file(folder / name, remedy)
+    if not any(any(folder.glob(name)) for name in ("tokenizer.json", "vocab.*", "*.model")):
+        raise ValueError(f"Falta el tokenizador (tokenizer.json) en {folder}. {remedy}")
+    for file in sorted(folder.glob("*.json")):
+        if file.name not in sure:
+            _read_json(file, remedy, needed=file.name in ("config.json", "tokenizer.json"))
+    for name in weights:
+        _check_safetensors(folder / name, remedy)
+
+
+def _weight_files(folder: Path, remedy: str) -> list[str]:
+    """Los ficheros de los pesos: uno o, en un modelo grande, los trozos que enumera su índice."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file() or not index.is_file():
+        return ["model.safetensors"]
+    names = _read_json(index, remedy).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+        raise ValueError(
+            f"El fichero {index.name} de {folder} está truncado o dañado: no dice dónde están los pesos. {remedy}"
+        )
+    return sorted(set(names.values()))
+
+
+def _check_file(file: Path, remedy: str) -> None:
+    if not file.is_file():
+        raise ValueError(f"Falta el fichero {file.name} en {file.parent}. {remedy}")
+
+
+def _read_json(file: Path, remedy: str, *, needed: bool = True) -> dict:
+    """Lo que hay en un fichero JSON; si ``needed``, ha de ser un objeto que no esté vacío."""
+    _check_file(file, remedy)
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data, whole = json.loads(file.read_text(encoding="utf-8")), True
     except ValueError:  # JSON cortado o que no es UTF-8
-        data = None
-    if not isinstance(data, dict) or not data:
-        raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado. {_RESTORE}")
+        data, whole = None, False
+    if not whole or (needed and not (isinstance(data, dict) and data)):
+        raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado. {remedy}")
     return data
 
 
-def _check_safetensors(file: Path, remedy: str = _RESTORE) -> None:
+def _check_safetensors(file: Path, remedy: str) -> None:
     import safetensors
 
     try:
@@ -211,145 +309,6 @@ def _check_safetensors(file: Path, remedy: str = _RESTORE) -> None:
         raise ValueError(
             f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {remedy}"
         ) from error
-
-
-def download(repo_id: str, revision: str | None = None, kind: str = "model") -> Path:
-    """Carpeta con un repositorio del Hub: la de la caché si ya está entero y, si no, recién descargada.
-
-    De un modelo solo se bajan la configuración, el tokenizador y los pesos en safetensors. Si no los tiene en ese
-    formato, se usan los que prepara el robot de conversión de Hugging Face, igual que hace ``from_pretrained``.
-
-    Parameters
-    ----------
-    repo_id : str
-        Identificador en el Hub, como ``DeepESP/gpt2-spanish``.
-    revision : str, optional
-        *Commit*, etiqueta o rama; sin ella, ``main``. Lo que ya está en la caché no se actualiza.
-    kind : str
-        «model» o «dataset».
-
-    Raises
-    ------
-    ValueError
-        Si no se puede descargar: dice por qué (sin red, sin permiso, no existe, fallo del Hub, conexión cortada…) y
-        qué hacer. Sin red lo dice en menos de 10 segundos y no deja nada a medias en la caché.
-    """
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"] if kind == "model" else None
-
-    def fetch(revision, **options):
-        folder = snapshot_download(repo_id, repo_type=kind, revision=revision, allow_patterns=patterns, **options)
-        return Path(folder) if _is_complete(Path(folder), kind) else None
-
-    pulls = Path(constants.HF_HUB_CACHE, f"{kind}s--{repo_id.replace('/', '--')}", "refs/refs/pr").glob("*")
-    for cached in [revision] if revision else [None, *(f"refs/pr/{pull.name}" for pull in sorted(pulls))]:
-        with contextlib.suppress(LocalEntryNotFoundError, ValueError):
-            if folder := fetch(cached, local_files_only=True):
-                return folder
-    try:
-        if not constants.HF_HUB_OFFLINE and not hub_reachable(timeout=5):
-            raise ConnectionError
-        with _impatient():
-            folder = fetch(revision)
-            if folder is None and kind == "model" and revision is None:
-                from transformers.safetensors_conversion import get_conversion_pr_reference
-
-                folder = fetch(get_conversion_pr_reference(HfApi(), repo_id))
-    except Exception as error:
-        raise ValueError(f"No he podido descargar {repo_id!r}: {_why(error)} {_USE_MINI}") from error
-    if folder is None:
-        wanted = "config.json, tokenizador y pesos en safetensors" if kind == "model" else "datos"
-        raise ValueError(f"Al repositorio {repo_id!r} le falta alguna de estas cosas: {wanted}. {_USE_MINI}")
-    return folder
-
-
-def _is_complete(folder: Path, kind: str) -> bool:
-    """Lo que tiene que haber; que cada fichero esté entero lo asegura la caché, que los renombra al acabar."""
-    groups = [("config.json",), ("*.safetensors",), ("tokenizer.json", "vocab.*", "*.model")]
-    if kind == "dataset":
-        groups = [("*.parquet", "*.csv", "*.json", "*.jsonl", "*.arrow")]
-    return all(any(file.is_file() for name in names for file in folder.rglob(name)) for names in groups)
-
-
-def _why(error: BaseException) -> str:
-    """Por qué falla una descarga y qué hacer. Las clases van por su nombre: cambian de biblioteca con la versión."""
-    from huggingface_hub import constants
-
-    chain: list = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
-        chain.append(cause)
-    names = {kind.__name__ for e in chain for kind in type(e).__mro__}
-    status = next((e.response.status_code for e in chain if hasattr(e, "response")), 0)
-    if "OfflineModeIsEnabled" in names:
-        return "no está en la caché y HF_HUB_OFFLINE no deja usar la red. Quita esa variable y repite."
-    if status in (401, 403):
-        return (
-            f"el Hub contesta {status}: o no existe o es privado o de acceso restringido. Comprueba el nombre, pide "
-            "acceso en su página del Hub e identifícate con «hf auth login»."
-        )
-    if status == 404:
-        return "el Hub contesta 404: el nombre o la revisión no existen. Comprueba los dos en el perfil."
-    if status == 429:
-        return "el Hub contesta 429: demasiadas peticiones. Espera unos minutos, o entra con «hf auth login», y repite."
-    if status >= 500:
-        return f"el Hub contesta {status}: el problema es suyo. Repite dentro de un rato."
-    if any(isinstance(e, OSError) and e.errno == errno.ENOSPC for e in chain):
-        return f"no queda sitio en el disco de {constants.HF_HUB_CACHE}. Libera espacio y repite."
-    if type(error) is ConnectionError or names & {"ConnectError", "ConnectTimeout", "ProxyError"}:
-        return f"no hay conexión con {constants.ENDPOINT}. Comprueba la red y repite."
-    if names & {"TimeoutException", "TransportError"} or "Consistency check" in str(error):
-        return "la conexión se ha cortado o va demasiado lenta. Repite: los ficheros que llegaron enteros se conservan."
-    if names & {"FileMetadataError", "JSONDecodeError"}:
-        return (
-            f"en {constants.ENDPOINT} contesta algo que no es el Hub: quizá la red tiene un portal de acceso. Abre una "
-            "página en el navegador para identificarte y repite."
-        )
-    if "HFValidationError" in names:
-        return "no es un identificador del Hub, que tiene la forma «dueño/nombre». Corrígelo en el perfil."
-    return f"{type(error).__name__}: {str(error).rstrip('.')}."
-
-
-@contextlib.contextmanager
-def _impatient():
-    """Un límite de tiempo en las peticiones al Hub que no lo tienen: sin él, un servidor mudo las deja esperando."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    def limit(request):
-        limits = request.extensions.get("timeout") or {}
-        patience = constants.HF_HUB_ETAG_TIMEOUT
-        request.extensions["timeout"] = {k: limits.get(k) or patience for k in ("connect", "read", "write", "pool")}
-
-    session = get_session()
-    before = session.event_hooks
-    session.event_hooks = {**before, "request": [*before["request"], limit]}
-    try:
-        yield
-    finally:
-        session.event_hooks = before
-
-
-def hub_reachable(timeout: float = 3) -> bool:
-    """Si el Hub (o lo que diga ``HF_ENDPOINT``) contesta algo antes de ``timeout`` segundos; no lanza errores.
-
-    Con ``HF_HUB_OFFLINE=1`` no lo intenta y dice que no.
-    """
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    answers = []
-
-    def ask():
-        with contextlib.suppress(Exception):  # sin ruta, sin DNS, sin certificado, sin permiso…: no contesta
-            answers.append(get_session().head(constants.ENDPOINT, timeout=timeout))
-
-    # En un hilo, porque buscar el nombre en un DNS que no contesta no tiene límite de tiempo.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    return bool(answers)
 
 
 def sha256(file: Path) -> str:

@@ -1,12 +1,17 @@
-"""Ejecuta los cuadernos del curso, de arriba abajo y en una carpeta temporal: el repositorio queda como estaba."""
+"""Ejecuta cuadernos de arriba abajo, con este mismo Python.
+
+``execute`` es el único sitio del curso donde se ejecuta un cuaderno. Lo usan la orden ``run``, que trabaja con copias
+en una carpeta temporal y deja el repositorio como estaba, y quien construye los cuadernos.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -27,7 +32,7 @@ class Report:
 def find_notebooks(
     sessions: Sequence[str] = (), *, folder: str | Path | None = None, solutions: bool = False
 ) -> list[Path]:
-    """Los cuadernos por ejecutar.
+    """Los cuadernos por ejecutar. De una sesión puede haber varios: las copias que alguien haya hecho también cuentan.
 
     Parameters
     ----------
@@ -44,13 +49,15 @@ def find_notebooks(
         Si no hay cuadernos en la carpeta o falta el de alguna sesión pedida.
     """
     base = Path(folder or _ROOT / "notebooks").resolve()
-    found = {path.name[:2]: path for path in sorted((base / ("soluciones" * solutions)).glob("[0-9][0-9]_*.ipynb"))}
+    found: dict[str, list[Path]] = {}
+    for path in sorted((base / ("soluciones" * solutions)).glob("[0-9][0-9]_*.ipynb")):
+        found.setdefault(path.name[:2], []).append(path)
     if not found:
         raise ValueError(f"No hay cuadernos en {base}. Usa un clon del curso o di dónde están: --notebooks CARPETA.")
     wanted = [str(session).zfill(2) for session in sessions] or list(found)
     if unknown := [session for session in wanted if session not in found]:
         raise ValueError(f"No hay cuaderno de la sesión {', '.join(unknown)}. Hay: {', '.join(found)}.")
-    return [found[session] for session in wanted]
+    return [path for session in wanted for path in found[session]]
 
 
 def run_all(paths: Sequence[Path], *, timeout: int = 600) -> list[Report]:
@@ -92,15 +99,6 @@ def run_all(paths: Sequence[Path], *, timeout: int = 600) -> list[Report]:
 
 def _run(path: Path, notebook, folder: Path, timeout: int, bar) -> Report:
     """Ejecuta un cuaderno ya leído; sigue tras un error, para contarlos todos."""
-    from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-
-    class ThisInterpreter(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name):
-            return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
     solved = path.parent.name == "soluciones"
     quizzes = path.parents[solved] / "quizzes"  # lo único que un cuaderno lee de su carpeta
     if quizzes.is_dir():
@@ -108,32 +106,107 @@ def _run(path: Path, notebook, folder: Path, timeout: int, bar) -> Report:
     cwd = folder / ("soluciones" * solved)
     cwd.mkdir(exist_ok=True)
     python_path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))  # el paquete, este mismo
-    # Nada en la carpeta personal, que puede estar llena: ni el perfil de IPython ni el fichero de conexión.
-    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": python_path, "IPYTHONDIR": str(folder / "ipython")}
-    seen, failures, start = ["antes de empezar"], [], time.perf_counter()
-
-    def on_start(cell, cell_index):
-        if cell.cell_type == "code":
-            seen.append(cell.get("id", f"celda {cell_index + 1}"))
-            bar.update()
-
-    def fail(what: str) -> None:
-        failures.append(f"{seen[-1]}: {what.strip().splitlines()[0][:300]}")
-
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": python_path}
     bar.set_description(path.stem)
-    places = {"kernel_spec_manager": ThisInterpreter(), "connection_file": str(folder / f"{path.stem}.json")}
-    manager = AsyncKernelManager(kernel_name="python3", **places)
-    client = NotebookClient(notebook, km=manager, timeout=timeout, startup_timeout=180, allow_errors=True)
-    client.on_cell_start = on_start
-    client.on_cell_error = lambda execute_reply, **_: fail("{ename}: {evalue}".format(**execute_reply["content"]))
+    count, failures, start = 0, [], time.perf_counter()
     try:
-        client.execute(cleanup_kc=True, env=os.environ | env, cwd=str(cwd), stderr=DEVNULL)
-    except TimeoutError:
-        fail(f"tarda más de {timeout} s. Alarga el plazo con --timeout.")
-    except RuntimeError as error:
-        fail(f"el núcleo se ha parado (¿falta memoria?): {error}")
+        with contextlib.closing(execute(notebook, cwd=cwd, env=env, timeout=timeout)) as cells:
+            for count, (cell, error) in enumerate(cells, 1):
+                bar.update()
+                if error:
+                    failures.append(f"{cell.get('id', f'celda de código {count}')}: {_explain(error, timeout)}")
+    except ValueError as error:
+        failures.append(f"antes de empezar: {error}")
     name = f"soluciones/{path.name}" if solved else path.name
-    return Report(name, time.perf_counter() - start, len(seen) - 1, tuple(failures))
+    return Report(name, time.perf_counter() - start, count, tuple(failures))
+
+
+def _explain(error: Exception, timeout: int) -> str:
+    """Un fallo de ``execute``, en una línea."""
+    if isinstance(error, TimeoutError):
+        return f"tarda más de {timeout} s. Alarga el plazo con --timeout."
+    if isinstance(error, RuntimeError):
+        return f"el núcleo se ha parado (¿falta memoria?): {error}"
+    return f"{error.ename}: {error.evalue}".splitlines()[0][:300]
+
+
+def execute(notebook, *, cwd: str | Path, env: Mapping[str, str], timeout: int) -> Iterator[tuple]:
+    """Ejecuta las celdas de código y les deja puestas sus salidas; entrega cada una al acabar, con su fallo o ``None``.
+
+    Quien recorre decide: si sigue tras un fallo, se ejecuta la celda siguiente; si lo deja, el núcleo se apaga. Como en
+    nbval, las celdas no guardan historia, y un error es un error aunque la celda lleve la etiqueta que los permite.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        El cuaderno; es el que recibe las salidas.
+    cwd : str or Path
+        La carpeta en la que se ejecuta.
+    env : mapping
+        Las variables de entorno, todas.
+    timeout : int
+        Segundos por celda, como mucho.
+
+    Yields
+    ------
+    (cell, error)
+        ``error`` es un ``CellExecutionError`` de nbclient, con ``ename``, ``evalue`` y ``traceback``, o bien, y
+        entonces ya no hay más celdas, un ``TimeoutError`` o un ``RuntimeError`` (el núcleo ha muerto).
+
+    Raises
+    ------
+    ValueError
+        Si el núcleo no arranca.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private, contextlib.ExitStack() as kernel:
+        # Ni el perfil de IPython ni el fichero de conexión van en la carpeta personal: puede estar llena, o tener un
+        # perfil que cambie lo que hace el cuaderno.
+        manager = AsyncKernelManager(
+            kernel_name="python3", kernel_spec_manager=this_python(), connection_file=str(Path(private, "nucleo.json"))
+        )
+        # Con PASSIVE, los hilos que esperan no ocupan el procesador: con varios núcleos a la vez es mucho más rápido.
+        env = {"OMP_WAIT_POLICY": "PASSIVE", **env, "IPYTHONDIR": private}
+        options = {"timeout": timeout, "startup_timeout": 180, "force_raise_errors": True, "record_timing": False}
+        client = NotebookClient(notebook, km=manager, **options)
+        try:
+            kernel.enter_context(client.setup_kernel(env=env, cwd=str(cwd), stderr=DEVNULL, cleanup_kc=True))
+        except RuntimeError as error:
+            raise ValueError(
+                f"el núcleo de Python no arranca ({error}). Mira «python -m course_utils doctor»."
+            ) from error
+        for index, cell in enumerate(notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            problem = None
+            try:
+                client.execute_cell(cell, index, store_history=False)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                problem = error
+            yield cell, problem
+            if problem and not isinstance(problem, CellExecutionError):
+                return
+
+
+def this_python(prefix: Sequence[str] = ()):
+    """Un gestor de núcleos en el que «python3» es este mismo Python, esté registrado el que esté.
+
+    ``prefix`` es una orden que se antepone a la suya, por ejemplo para prepararle unos discos.
+    """
+    from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    kernel = get_kernel_dict()
+    kernel["argv"] = [*prefix, *kernel["argv"]]
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name):
+            return KernelSpec(resource_dir=RESOURCES, **kernel)
+
+    return ThisPython()
 
 
 def render(reports: Sequence[Report]) -> str:

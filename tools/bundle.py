@@ -25,6 +25,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+from course_utils._files import atomic
+
 from . import environment
 
 ROOT = Path(environment.ROOT)
@@ -98,27 +100,22 @@ def collect_wheels(folder: Path) -> None:
 def write_zip(path: Path, entries: list[tuple[str, Path | bytes]], date: tuple) -> None:
     """Un zip que solo depende de los nombres y los contenidos: en orden, sin permisos y con una sola fecha."""
     total = sum(len(content) if isinstance(content, bytes) else content.stat().st_size for _, content in entries)
-    temporary = path.with_name(path.name + ".tmp")
     bar = tqdm(total=total, unit="B", unit_scale=True, desc="comprimiendo", disable=None)
-    try:
-        with bar, zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in sorted(entries):
-                info = zipfile.ZipInfo(name, date)
-                info.external_attr = 0o644 << 16
-                ready = name.endswith((".whl", ".safetensors", ".png", ".pdf"))  # comprimir otra vez no ahorra nada
-                info.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
-                if isinstance(content, Path):
-                    info.file_size = content.stat().st_size  # así sabe si le hace falta ZIP64
-                    with content.open("rb") as source, archive.open(info, "w") as target:
-                        while block := source.read(1 << 20):
-                            target.write(block)
-                            bar.update(len(block))
-                else:
-                    archive.writestr(info, content)
-                    bar.update(len(content))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path) as temporary, bar, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in sorted(entries):
+            info = zipfile.ZipInfo(name, date)
+            info.external_attr = 0o644 << 16
+            ready = name.endswith((".whl", ".safetensors", ".png", ".pdf"))  # comprimir otra vez no ahorra nada
+            info.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
+            if isinstance(content, Path):
+                info.file_size = content.stat().st_size  # así sabe si le hace falta ZIP64
+                with content.open("rb") as source, archive.open(info, "w") as target:
+                    while block := source.read(1 << 20):
+                        target.write(block)
+                        bar.update(len(block))
+            else:
+                archive.writestr(info, content)
+                bar.update(len(content))
 
 
 def sha256(path: Path) -> str:

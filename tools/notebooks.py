@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
 import html
 import io
@@ -37,17 +38,13 @@ import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL
 
 import jupytext
 import nbformat
-from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tqdm import tqdm
+
+from course_utils import runner
 
 from . import ROOT, links
 
@@ -273,39 +270,26 @@ def generate(target: Target) -> nbformat.NotebookNode:
     return new_notebook(cells=cells, metadata=METADATA)
 
 
-class _ThisInterpreter(KernelSpecManager):
-    """El núcleo es siempre el Python que construye, como con ``--nbval-current-env``."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
-
 def execute(notebook: nbformat.NotebookNode, target: Target, *, timeout: int, on_cell=lambda: None) -> None:
     """Ejecuta el cuaderno en su propia carpeta, como nbval, y le deja puestas las salidas."""
     env = {k: v for k, v in os.environ.items() if k not in DROPPED_ENV} | KERNEL_ENV
-    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_ThisInterpreter())
-    client = NotebookClient(notebook, km=manager, timeout=timeout, force_raise_errors=True, record_timing=False)
-    count = 0
-    with client.setup_kernel(env=env, cwd=str(target.path.parent), stderr=DEVNULL, cleanup_kc=True):
-        for index, cell in enumerate(notebook.cells):
-            if cell.cell_type != "code":
-                continue
-            count += 1
-            problem = None
-            try:
-                client.execute_cell(cell, index, store_history=False)  # como nbval: sin historia, sin «;» final
-            except CellExecutionError as error:
-                problem = f"la celda da un error:\n{_no_colour(error.traceback)}"
-            except CellTimeoutError:
-                problem = f"la celda tarda más de {timeout} s. Aligérala o usa --timeout."
-            except DeadKernelError:
-                problem = "el núcleo ha muerto (¿falta memoria?)."
-            cell.outputs = tidy_outputs(cell.outputs, count)
-            cell.execution_count = count
-            problem = problem or output_problem(cell.outputs, target.root)
+    cells = runner.execute(notebook, cwd=target.path.parent, env=env, timeout=timeout)
+    with contextlib.closing(cells):
+        for count, (cell, error) in enumerate(cells, 1):
+            cell.outputs, cell.execution_count = tidy_outputs(cell.outputs, count), count
+            problem = _explain(error, timeout) or output_problem(cell.outputs, target.root)
             if problem:
                 raise ValueError(f"{target.label}, {cell.id}: {problem}\n--- código ---\n{cell.source}")
             on_cell()
+
+
+def _explain(error: Exception | None, timeout: int) -> str | None:
+    """Un fallo del ejecutor, para quien construye; ``None`` si no lo hay."""
+    if isinstance(error, TimeoutError):
+        return f"la celda tarda más de {timeout} s. Aligérala o usa --timeout."
+    if isinstance(error, RuntimeError):
+        return "el núcleo ha muerto (¿falta memoria?)."
+    return error and f"la celda da un error:\n{_no_colour(error.traceback)}"
 
 
 def _no_colour(text: str) -> str:

@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = next((kind for pattern, kind in self.hub.faults if re.search(pattern, line)), None)
         if fault == "calla":
             self.close_connection = True
-            self.hub.closing.wait(60)
+            self.hub.closing.wait()
         elif isinstance(fault, int):
             self.fail(fault, CODES.get(fault, ""))
         elif fault == "portal":

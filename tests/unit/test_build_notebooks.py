@@ -412,7 +412,7 @@ class FakeClient:
 def test_bad_outputs_stop_the_build_and_write_nothing(tmp_path, monkeypatch, capsys, output, message):
     write_source(tmp_path, code_cell("codigo_culpable()", "raises-exception"))
     output = {k: v.format(root=tmp_path) if k == "text" else v for k, v in output.items()}
-    monkeypatch.setattr(build, "NotebookClient", FakeClient)
+    monkeypatch.setattr("nbclient.NotebookClient", FakeClient)
     monkeypatch.setattr(FakeClient, "outputs", [nbformat.from_dict(output)])
     assert build.main([], tmp_path) == 1
     shown = capsys.readouterr().err
@@ -432,7 +432,7 @@ def test_a_real_error_shows_code_and_traceback(tmp_path, capsys):
 
 def test_kernel_does_not_depend_on_the_terminal(tmp_path, monkeypatch):
     write_source(tmp_path, code_cell("1"))
-    monkeypatch.setattr(build, "NotebookClient", FakeClient)
+    monkeypatch.setattr("nbclient.NotebookClient", FakeClient)
     for variable in ("MPLBACKEND", "CURSO_PERFIL", "TQDM_DISABLE", "PYTHONHASHSEED"):
         monkeypatch.setenv(variable, "7")
     build.build_all(tmp_path)
