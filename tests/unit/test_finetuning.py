@@ -305,7 +305,7 @@ class Untouchable(GPT2LMHeadModel):
         ({"batch_size": -1}, "batch_size.*-1"),
         ({"learning_rate": "mucha"}, "learning_rate.*mucha"),
         ({"patience": -2}, "patience"),
-        ({"lora_rank": 0.5}, "lora_rank"),
+        ({"lora_rank": 0.5}, "rango de LoRA"),
         ({"datasets": datasets(train=["", "algo"])}, "algo escrito"),
         ({"datasets": datasets(train=[])}, "algo escrito"),
     ],
@@ -345,7 +345,7 @@ def test_a_full_disk_is_reported_first(tokenizer, tmp_path, monkeypatch):
 def test_the_space_asked_for_is_what_training_leaves(trained):
     trainer, folder = trained
     used = sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in {".safetensors", ".pt"})
-    needed = f._bytes_needed(trainer.model, save_only_model=False)
+    needed = f.bytes_needed(trainer.model)
     assert used <= needed * 1.05 and math.isclose(used, needed * 2 / 3, rel_tol=0.1)
 
 
@@ -356,5 +356,5 @@ def test_a_strange_rank_is_refused(rank):
 
 
 def test_lora_needs_the_matrices_of_gpt2():
-    with pytest.raises(ValueError, match="No sé dónde poner LoRA"):
+    with pytest.raises(ValueError, match="No sé dónde poner LoRA en Linear"):
         f.add_lora(torch.nn.Linear(2, 2), 4)
