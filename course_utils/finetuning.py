@@ -386,7 +386,8 @@ def check_output_dir(folder: str | Path, *, needed: int = 0) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        free = _files.writable(folder)
+        # Lo que ya ocupe un entrenamiento que se continúa no hay que pedirlo otra vez: se borra según se guarda.
+        free = _files.writable(folder) + sum(file.stat().st_size for file in folder.glob("checkpoint-*/*"))
     except OSError as error:
         raise ValueError(f"No puedo escribir en {folder} ({type(error).__name__}). Elige otra carpeta.") from error
     if free < needed:
