@@ -3,8 +3,7 @@
     python -m course_utils finetune --output chistes                  # CPU, o la GPU si hay una
     python -m course_utils finetune --output chistes --resume         # sigue donde se cortó
     python -m course_utils finetune --output chistes-lora --lora 8    # solo adaptadores LoRA
-    accelerate launch --multi_gpu --num_processes 2 -m course_utils finetune --output chistes          # dos GPU
-    accelerate launch --cpu --num_processes 2 -m course_utils finetune --output chistes --cpu          # dos procesos
+    accelerate launch --multi_gpu --num_processes 2 -m course_utils finetune --output chistes   # dos GPU, o --cpu
 
 En la carpeta de ``--output`` quedan los puntos de control, ``modelo/`` (el de la mejor época, entero y con su
 tokenizador: se carga con ``AutoModelForCausalLM.from_pretrained``), ``adaptador/`` si es LoRA y ``resultado.json`` con

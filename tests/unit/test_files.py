@@ -32,7 +32,11 @@ def test_a_full_disk_is_an_error_and_not_a_number(tmp_path, monkeypatch):
             pass
 
         def write(self, data):
-            raise OSError(28, "No space left on device")
+            if data:  # nada siempre cabe
+                raise OSError(28, "No space left on device")
+
+        def flush(self):
+            pass
 
     monkeypatch.setattr(_files.tempfile, "TemporaryFile", lambda dir: Full())
     with pytest.raises(OSError, match="No space left"):
@@ -66,6 +70,16 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_rest(tmp_path, monkeypatch, 
     with pytest.raises(OSError, match="lleno"):
         _files.atomic_write(path, "lo nuevo")
     assert path.read_text() == "lo de antes" and [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows no deja sustituir lo que otro está leyendo")
+def test_several_can_write_the_same_file_at_once(tmp_path):
+    path = tmp_path / "a"
+    wholes = [f"{i}" * 100_000 for i in range(10)]
+    with ThreadPoolExecutor(10) as pool:
+        for found in pool.map(lambda whole: (_files.atomic_write(path, whole), path.read_text())[1], wholes * 5):
+            assert found in wholes
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permisos y enlaces de POSIX")
