@@ -152,11 +152,19 @@ def check_same_run(output: Path, args) -> None:
 
 
 def options(args) -> dict:
+    """Las opciones de ``SAME``, tal como se leerían de ``argumentos.json``."""
     return json.loads(json.dumps({name: getattr(args, name) for name in SAME}, default=str))
 
 
 def run(args) -> dict | None:
-    """Entrena y mide; devuelve las cifras que guarda en ``resultado.json``, o ``None`` si una señal lo ha parado."""
+    """Entrena y mide; devuelve las cifras que guarda en ``resultado.json``, o ``None`` si una señal lo ha parado.
+
+    Raises
+    ------
+    ValueError
+        Los de ``check_same_run``, ``load_model`` y ``build_trainer``, todos antes de entrenar; y, al acabar, si la
+        pérdida ha dejado de ser un número.
+    """
     trainer, sets, start = _prepare(args)
     main = trainer.is_world_process_zero()
     before = _perplexities(trainer, sets)
@@ -256,6 +264,7 @@ def _save(trainer, output: Path, result: dict) -> None:
 
 
 def main(args) -> int:
+    """Atiende la orden; devuelve el código de salida: 130 si la ha parado una señal."""
     logging.set_verbosity_error()  # los avisos de transformers hablan a quien programa, no a quien entrena
     try:
         return 0 if run(args) else 130

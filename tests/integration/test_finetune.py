@@ -189,18 +189,15 @@ def test_cuts_in_other_trainings(small, never_cut, tmp_path, variant):
     same(tmp_path, never_cut(variant))
 
 
-@pytest.mark.parametrize("options", [(), ("--epochs", "2"), ("--epochs", "1.4")], ids=["parada", "enteras", "fracción"])
-def test_killed_when_it_had_already_finished(small, tmp_path, capsys, monkeypatch, options):
+@pytest.mark.parametrize("options", [(), ("--epochs", "1.4")], ids=["parada", "fracción"])
+def test_killed_when_it_had_already_finished(small, tmp_path, options):
     """La paciencia ya había dicho basta, o no quedaban épocas: al continuar no se da ni un paso más."""
     assert train(tmp_path / "a", *options) == 0
     small(At("on_train_end", history(tmp_path / "a")[-1][0], kill))
     with pytest.raises(Killed):
         train(tmp_path / "b", *options)
-    step = At("on_step_begin", history(tmp_path / "a")[-1][0], lambda: pytest.fail("ha seguido entrenando"))
-    small(step)
+    small(At("on_step_begin", history(tmp_path / "a")[-1][0], lambda: pytest.fail("ha seguido entrenando")))
     assert train(tmp_path / "b", *options, "--resume") == 0
-    same(tmp_path / "b", tmp_path / "a")
-    assert train(tmp_path / "b", *options, "--resume") == 0  # y otra vez, con todo hecho
     same(tmp_path / "b", tmp_path / "a")
 
 
@@ -359,7 +356,7 @@ def test_the_help_says_what_it_costs_and_does_not_load_torch():
 
 
 # ---------------------------------------------------------------- en procesos de verdad, con los chistes del curso
-COURSE = ("--epochs", "3", "--batch", "64", "--lr", "0.01", "--cpu")
+COURSE = ("--epochs", "2", "--batch", "64", "--lr", "0.01", "--cpu")
 
 
 @pytest.fixture(scope="module")
@@ -396,21 +393,19 @@ def finish(process, code=0):
     return out, err
 
 
-def test_real_signals_at_any_moment(start, whole, tmp_path):
-    """Una señal 9 y después un Ctrl+C, cada uno cuando aparece un punto de control nuevo."""
-    output, options = tmp_path / "chistes", ()
-    for number in (signal.SIGKILL, signal.SIGINT):
-        before = set(output.glob("checkpoint-*/trainer_state.json"))
-        process = run(start, output, *options)
-        while process.poll() is None and not set(output.glob("checkpoint-*/trainer_state.json")) - before:
-            time.sleep(0.02)
-        assert process.poll() is None, "ha terminado antes de la señal: la prueba no prueba nada"
-        process.send_signal(number)
-        finish(process, -signal.SIGKILL if number == signal.SIGKILL else 130)
-        assert not (output / "resultado.json").exists()
-        options = ("--resume",)
+def test_a_real_kill(start, whole, tmp_path):
+    """Cuando aparece el primer punto de control, en el momento que caiga."""
+    output = tmp_path / "chistes"
+    process = run(start, output)
+    while process.poll() is None and not list(output.glob("checkpoint-*/trainer_state.json")):
+        time.sleep(0.02)
+    assert process.poll() is None, "ha terminado antes de la señal: la prueba no prueba nada"
+    process.kill()
+    process.communicate()
+    assert not (output / "resultado.json").exists()
     out, err = finish(run(start, output, "--resume"))
     assert "perplejidad_despues" in out and "%" in err  # escribe el resultado, y hubo barra de progreso
+    assert "Continúo desde checkpoint-" in err
     same(output, whole)
 
 

@@ -498,6 +498,7 @@ class Untouchable(GPT2LMHeadModel):
         ({"datasets": {"train": TEXTS, "validation": TEXTS}}, 'columna "text"'),
         ({"datasets": datasets(train=["", "algo"])}, "algo escrito"),
         ({"datasets": datasets(train=[])}, "algo escrito"),
+        ({"datasets": datasets(train=["algo", " \n"])}, "algo escrito"),
     ],
 )
 def test_mistakes_are_explained_before_training(tokenizer, tmp_path, options, message):
