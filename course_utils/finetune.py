@@ -203,8 +203,7 @@ def _prepare(args):
     check_same_run(args.output, args)
     jokes = load_jokes(profile)
     model, tokenizer = load_model("decoder", profile)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())  # los de modelo/, que va entero
-    check_output_dir(args.output, needed=bytes_needed(model, args.lora) + weights)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trainer = build_trainer(
         model,
         tokenizer,
@@ -219,6 +218,7 @@ def _prepare(args):
         seed=args.seed,
         use_cpu=args.cpu,
     )
+    check_output_dir(args.output, needed=bytes_needed(trainer.model) + weights)  # al final, modelo/, que va entero
     main = trainer.is_world_process_zero()
     if main:
         atomic_write(args.output / "argumentos.json", json.dumps(options(args), indent=1) + "\n")

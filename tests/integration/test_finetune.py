@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import architectures
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -311,6 +312,13 @@ def test_a_loss_that_is_not_a_number_is_said(small, tmp_path, capsys):
 def test_mistakes_are_explained_before_training(small, tmp_path, capsys, options, message):
     assert train(tmp_path / "t", *options) == 1
     assert message in capsys.readouterr().err and not list(tmp_path.rglob("checkpoint-*"))
+
+
+def test_an_encoder_is_refused_before_anything(small, mini, tmp_path, capsys, monkeypatch):
+    encoder = architectures.build("bert como decodificador", vocab=4096)
+    monkeypatch.setattr(finetune, "load_model", lambda role, profile: (encoder, mini[1]))
+    assert train(tmp_path / "t") == 1
+    assert "BertLMHeadModel es un codificador" in capsys.readouterr().err and not (tmp_path / "t").exists()
 
 
 def test_an_unusable_folder_is_reported_before_training(small, tmp_path, capsys):
