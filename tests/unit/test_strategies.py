@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM
 
 from course_utils import decoding, strategies
 
@@ -181,3 +182,10 @@ def test_bad_arguments_fail_before_computing(mini, bad):
     arguments = {"prompt": "El rey", "samples": 2, "max_new_tokens": 3} | bad
     with pytest.raises(ValueError, match=r"debe|contexto"):
         strategies.compare_strategies(*mini, arguments.pop("prompt"), "voraz", **arguments)
+
+
+def test_only_decoders_are_compared(mini):
+    encoder = BertForMaskedLM(BertConfig(vocab_size=5, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    for model, message in ((encoder, "BertForMaskedLM es un codificador"), (None, "Esperaba un modelo")):
+        with pytest.raises(ValueError, match=message):
+            strategies.compare_strategies(model, mini[1], "El rey", "voraz")
