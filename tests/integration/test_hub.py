@@ -324,6 +324,13 @@ def test_without_any_safetensors_it_says_so(hub, repos, monkeypatch):
         load_model("decoder", pinned)
 
 
+@pytest.mark.parametrize("gone", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_repository_without_a_part_of_the_model_says_so(hub, repos, gone):
+    hub.add(f"models/{DECODER}", {k: v for k, v in repos[f"models/{DECODER}"].items() if k != gone})
+    with pytest.raises(ValueError, match=r"le falta alguna de estas cosas: config\.json, tokenizador y pesos.*«mini»"):
+        download(DECODER, "main")
+
+
 # ---------------------------------------------------------------- lo que va mal
 FILES = "GET .*(/resolve/|/cdn/)"
 FAULTS = {
