@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def course_files() -> list[str]:
     names = {name for name in listed.decode("utf-8").split("\0") if name and (ROOT / name).is_file()}
     for pattern in ("slides/dist/**/*", "slides/*.pdf", "slides/*.html"):
         names |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.is_file()}
-    return sorted(name for name in names if not name.startswith((".ci/", "wheels/")))
+    return sorted(name for name in names if not name.startswith((".ci/", ".github/", "wheels/")))
 
 
 def has_cuda() -> bool:
@@ -85,15 +84,15 @@ def collect_wheels(folder: Path) -> None:
     # setuptools, porque el curso se instala construyéndolo allí sin red.
     wanted = ["setuptools", *project["dependencies"], *project["optional-dependencies"]["lab"]]
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), "--progress-bar", "off"]
-    command += ["-c", "constraints.txt", *shlex.split(os.environ.get("PIP_ARGS", ""), posix=os.name != "nt")]
-    temporary = Path(environment.VENV, "tmp")  # donde setup_env manda a pip a trabajar
+    command += ["-c", "constraints.txt", *environment.split_arguments(os.environ.get("PIP_ARGS", ""))]
+    temporary = Path(environment.VENV, "tmp")  # donde tools/environment.py manda a pip a trabajar
     temporary.mkdir(parents=True, exist_ok=True)
     try:
         status, lines = environment.run([*command, *wanted])
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     if status:
-        raise environment.PipError(lines)
+        raise environment.SetupError(environment.explain_pip_failure(lines))
     (folder / environment.WHEELS_INFO).write_text(json.dumps(environment.this_python()) + "\n", encoding="utf-8")
 
 

@@ -5,11 +5,10 @@ afirma ningún tiempo: solo se imprime la tabla, y se comprueba que todos escrib
 """
 
 import statistics
-import time
 
 import pytest
 import torch
-from test_decoding_parity import peak_of_tensors
+from measuring import interleaved, peak_of_tensors
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from course_utils import decoding
@@ -27,11 +26,23 @@ def recompute_and_sort(model, ids):
     return ids
 
 
+@torch.inference_mode()
+def barest(model, ids):
+    """Lo mínimo: modelo y argmax, con su caché."""
+    cache, new = None, ids
+    for _ in range(NEW_TOKENS):
+        out = model(input_ids=new, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache, new = out.past_key_values, out.logits[:, -1].argmax(-1, keepdim=True)
+        ids = torch.cat([ids, new], 1)
+    return ids
+
+
 METHODS = {
     "curso": lambda model, ids: decoding.generate(model, ids, max_new_tokens=NEW_TOKENS).sequences,
     "model.generate": lambda model, ids: model.generate(
         ids, max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=None, pad_token_id=0
     ),
+    "bucle mínimo": barest,
     "recalcular y ordenar": recompute_and_sort,
 }
 
@@ -40,17 +51,6 @@ METHODS = {
 def gpt2_small():
     torch.manual_seed(0)
     return GPT2LMHeadModel(GPT2Config(bos_token_id=None, eos_token_id=None)).eval()
-
-
-def interleaved(run, methods, rounds):
-    """Segundos de cada método, (vueltas,), en orden alterno para que ninguno vaya siempre detrás del mismo."""
-    times = {name: [] for name in methods}
-    for turn in range(rounds):
-        for name in list(methods)[:: 1 if turn % 2 else -1]:
-            start = time.perf_counter()
-            run(name)
-            times[name].append(time.perf_counter() - start)
-    return times
 
 
 @pytest.mark.parametrize(("name", "rounds"), [("mini", 21), ("GPT-2 small al azar", 5)])
