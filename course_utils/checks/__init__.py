@@ -99,7 +99,7 @@ def review(exercise: str, answer) -> list[Outcome] | None:
     outcomes = []
     with undisturbed():
         for rule in EXERCISES[exercise]:
-            outcomes.append(_apply(rule, answer, FORBIDDEN.get(exercise, ())))
+            outcomes.append(_apply(rule, answer, FORBIDDEN.get(exercise, {})))
             if outcomes[-1].received is not None:
                 break
     return outcomes

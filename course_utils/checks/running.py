@@ -6,8 +6,9 @@ import functools
 import inspect
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -15,9 +16,7 @@ import torch
 from .errors import describe, explain, place
 from .values import Diagnosis, show
 
-MAX_LINES = (
-    200_000  # líneas de la respuesta en una llamada antes de dar por infinito un bucle; ninguna buena llega a 20 000
-)
+MAX_LINES = 100_000  # líneas de la respuesta en una llamada; ninguna buena llega a la décima parte
 ENDLESS_HINTS = (
     "Mira qué cambia en cada vuelta del bucle, y si la condición de salida llega a cumplirse.",
     "Algo tiene que avanzar en todas las vueltas, también dentro de un if o un else.",
@@ -55,11 +54,11 @@ class Answer:
     ----------
     function : Callable
         La respuesta.
-    forbidden : Sequence[Callable]
-        Funciones que el enunciado pide no usar.
+    forbidden : Mapping[str, str]
+        Funciones que el enunciado pide no usar: de su nombre completo, con el módulo, al que conoce el estudiante.
     """
 
-    def __init__(self, function: Callable, forbidden: Sequence[Callable] = ()):
+    def __init__(self, function: Callable, forbidden: Mapping[str, str] = MappingProxyType({})):
         self.function, self.forbidden = function, forbidden
         self.names = _global_names(function)
 
@@ -101,7 +100,7 @@ def _shown_call(arguments) -> str:
 
 
 @contextmanager
-def watched(names: dict | None, forbidden: Sequence[Callable] = ()) -> Iterator[None]:
+def watched(names: dict | None, forbidden: Mapping[str, str]) -> Iterator[None]:
     """Cuenta las líneas que ejecuta el código de ``names``, y no deja llamar a ``forbidden``.
 
     Cuenta líneas y no segundos, así que da lo mismo en cualquier máquina y vale en todos los sistemas y en cualquier
@@ -118,8 +117,7 @@ def watched(names: dict | None, forbidden: Sequence[Callable] = ()) -> Iterator[
     if sys.gettrace() is not None:
         yield
         return
-    codes = {id(inspect.unwrap(f).__code__): f.__name__ for f in forbidden}
-    left = MAX_LINES
+    short, left = {name.rpartition(".")[2] for name in forbidden}, MAX_LINES
 
     def on_line(frame, event, arg):
         nonlocal left
@@ -129,9 +127,10 @@ def watched(names: dict | None, forbidden: Sequence[Callable] = ()) -> Iterator[
         return on_line
 
     def on_call(frame, event, arg):
-        if id(frame.f_code) in codes:
-            name = codes[id(frame.f_code)]
-            raise Refused(f"una llamada a {name}", f"El enunciado pide que lo escribas tú, sin {name}.")
+        if frame.f_code.co_name in short:
+            name = forbidden.get(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}")
+            if name is not None:
+                raise Refused(f"una llamada a {name}", f"El enunciado pide que lo escribas tú, sin {name}.")
         return on_line if frame.f_globals is names else None
 
     sys.settrace(on_call)

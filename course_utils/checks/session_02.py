@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 
 import torch
-from transformers import GenerationMixin
 
 from .. import decoding
-from .rules import LOGITS, MAX_CALLS, THREE, Rule, agrees, counted, toy_model, unchanged
+from .rules import LOGITS, THREE, Rule, agrees, counted, toy_model, unchanged
 from .values import Diagnosis, as_tensor, expect, show
 
 PROMPT = torch.tensor([[7, 3, 11]])  # (1, T)
 OTHER = torch.tensor([[4, 4, 9, 1, 20]])
-_LOOPS = (decoding.generate, decoding.stream, decoding.beam_search, GenerationMixin.generate)
+_LOOPS = {f"course_utils.decoding.{name}": f"decoding.{name}" for name in ("generate", "stream", "beam_search")}
+_LOOPS["transformers.generation.utils.generate"] = "model.generate"
 FORBIDDEN = {"2.3": _LOOPS, "2.4": _LOOPS}
 
 
@@ -109,7 +109,7 @@ def _stops_at_zero(answer):
 
 def _respects_limit(answer):
     for prompt, limit in ((PROMPT, 5), (OTHER, 7), (PROMPT, 1)):
-        unreachable = next(i for i in range(29) if i not in _new(prompt, MAX_CALLS - 10) and i not in prompt)
+        unreachable = next(i for i in range(29) if i not in _new(prompt, 64 - prompt.size(1)) and i not in prompt)
         problem = _until(answer, prompt, unreachable, limit, limit)
         if problem is not None:
             return problem

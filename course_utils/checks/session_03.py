@@ -51,7 +51,7 @@ def _pads(*parts: int, pad: int = 0, sequences=(LISTS,)):
 
     def test(answer):
         for lists in sequences:
-            received = _pair(answer([list(s) for s in lists], pad), _padded(lists, pad))
+            received = _pair(answer([list(s) for s in lists], pad))
             if not isinstance(received, tuple):
                 return f"{show(received)}; se esperaban dos tensores, input_ids y attention_mask"
             for part in parts:
@@ -63,7 +63,7 @@ def _pads(*parts: int, pad: int = 0, sequences=(LISTS,)):
     return test
 
 
-def _pair(received, expected):
+def _pair(received):
     """Los dos tensores, vengan en una tupla, una lista o apilados."""
     return tuple(received) if isinstance(received, tuple | list | torch.Tensor) and len(received) == 2 else received
 
@@ -91,7 +91,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
     "3.1": (
         Rule(
             "Sin normalizar (α = 0) suma las log-probabilidades de todos los tokens nuevos",
-            _score((IDS, 3, 0.0), (OTHER, 2, 0.0)),
+            _score((IDS, 3, 0.0), (OTHER, 3, 0.0)),
             (
                 "Mira qué tokens entran en tu suma, y de qué posición sale la log-probabilidad de cada uno.",
                 "La posición t predice el token t + 1, y lo que se suma son log-probabilidades, no logits. Entran "
@@ -102,7 +102,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Con α = 1 es la media por token nuevo",
-            _score((IDS, 3, 1.0), (OTHER, 2, 1.0)),
+            _score((IDS, 3, 1.0), (OTHER, 3, 1.0)),
             (
                 "Mira entre cuánto divides la suma.",
                 "La n de la fórmula es el número de tokens nuevos, sin contar el prompt.",
@@ -111,7 +111,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Con α = 2 favorece a las largas",
-            _score((IDS, 3, 2.0), (OTHER, 2, 0.5)),
+            _score((IDS, 3, 2.0), (OTHER, 3, 0.5)),
             (
                 "Mira dónde está α en la fórmula.",
                 "length_penalty es un exponente, y puede ser cualquier número.",
@@ -120,7 +120,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Funciona con otro prompt",
-            _score((IDS, 1, 1.0), (IDS, 6, 2.0), (OTHER, 4, 1.0)),
+            _score((IDS, 1, 1.0), (IDS, 6, 2.0), (OTHER, 1, 1.0)),
             (
                 "Prueba con un prompt más corto y con otro más largo.",
                 "No des por fijo el número de tokens del prompt: usa prompt_length.",
@@ -147,7 +147,13 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Sirve para cualquier n",
-            agrees(_distinct, ([1, 2, 1, 3, 1, 2, 1], 3), ([1, 2, 1, 3, 1, 2, 1, 3], 4), ([5, 6, 5], 3)),
+            agrees(
+                _distinct,
+                ([1, 2, 1, 3, 1, 2, 1], 3),
+                ([1, 2, 1, 2, 1], 3),
+                ([1, 2, 1, 3, 1, 2, 1, 3], 4),
+                ([5, 6, 5], 3),
+            ),
             (
                 "Prueba con trigramas, y con un n igual a la longitud de la lista.",
                 "Un n-grama son n ids seguidos, y el último empieza en len(ids) - n.",
@@ -197,7 +203,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 "Se ordena de mayor a menor y se quita un token si los que van *delante* ya suman p: el que cruza el "
                 "límite se queda. Y ordenar cambia las posiciones: hay que deshacerlo.",
                 "En cada fila: sort, softmax y cumsum - probabilidad >= p dice cuáles sobran. Con scatter, ese sí o "
-                "no vuelve a su posición, y masked_fill pone los -inf.",
+                "no vuelve a su sitio, y masked_fill pone los -inf.",
             ),
         ),
         Rule(

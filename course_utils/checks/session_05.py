@@ -136,7 +136,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Aguanta una frase muy larga",
-            _chain(*WORDS * 20, probs=rare_probs),
+            _chain(*WORDS * 10, probs=rare_probs),
             (
                 "Mira cuánto vale la probabilidad de una frase larga antes de tomar el logaritmo.",
                 "Multiplicar mil probabilidades da 0 en un ordenador, y 0 no tiene logaritmo.",

@@ -95,7 +95,7 @@ def expect(received, expected, *, integers: bool = False, tensor: bool = False) 
     integers, tensor : bool
         Lo que el enunciado sí fija: que sean números enteros, que sea un tensor de PyTorch.
     """
-    expected = _as_tensor(expected)
+    wanted, expected = expected, _as_tensor(expected)
     found = as_tensor(received)
     kind = _kind(expected, tensor)
     if found is None or (tensor and not isinstance(received, torch.Tensor)):
@@ -109,7 +109,13 @@ def expect(received, expected, *, integers: bool = False, tensor: bool = False) 
         return Diagnosis(f"{show(received)}, de tipo {found.dtype}; se esperaban enteros", INTEGER_HINTS)
     if found.dtype == torch.bool != expected.dtype:
         return f"{show(received)}, de tipo torch.bool; se esperaba {show(expected)}"
-    return _difference(found, expected)
+    wrong = _wrong(found, expected)
+    if not wrong.any():
+        return None
+    if expected.numel() <= WHOLE:
+        return _contrast(received, wanted)
+    place = tuple(wrong.nonzero()[0].tolist())
+    return f"en la casilla {place}, {_contrast(found[place], expected[place])}"
 
 
 def _kind(expected: torch.Tensor, tensor: bool) -> str:
@@ -118,18 +124,16 @@ def _kind(expected: torch.Tensor, tensor: bool) -> str:
     return f"{'un tensor' if tensor else 'un tensor o una lista'} de forma {tuple(expected.shape)}"
 
 
-def _difference(found: torch.Tensor, expected: torch.Tensor) -> str | None:
-    """Dónde difieren dos tensores de la misma forma, o ``None``. La tolerancia es la de la precisión recibida."""
+def _wrong(found: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
+    """Qué números no son los esperados, con la tolerancia de la precisión recibida."""
     precision = 2 * torch.finfo(found.dtype).resolution if found.is_floating_point() else 0
-    close = torch.isclose(found.double(), expected.double(), rtol=max(1e-4, precision), atol=max(1e-5, precision))
-    if close.all():
-        return None
-    where = ""
-    if expected.numel() > WHOLE:
-        place = tuple((~close).nonzero()[0].tolist())
-        where, found, expected = f" en la casilla {place}", found[place], expected[place]
-    for digits in (4, 8, 17):  # con las cifras que hagan falta para que se vea la diferencia
-        texts = show(found, digits), show(expected, digits)
+    return ~torch.isclose(found.double(), expected.double(), rtol=max(1e-4, precision), atol=max(1e-5, precision))
+
+
+def _contrast(received, expected) -> str:
+    """Los dos valores, con las cifras que hagan falta para que se vea la diferencia."""
+    for digits in (4, 8, 17):
+        texts = show(received, digits), show(expected, digits)
         if texts[0] != texts[1]:
             break
-    return f"{texts[0]}{where}; se esperaba {texts[1]}"
+    return f"{texts[0]}; se esperaba {texts[1]}"
