@@ -54,6 +54,7 @@ EXPLANATIONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (TypeError, r"cannot be interpreted as an integer", "Ahí hace falta un entero: conviértelo con int(…) o con //."),
     (TypeError, r"unhashable type: '(.+?)'", "Un conjunto o una clave no pueden ser de tipo {0}: usa una tupla."),
     (TypeError, r"only concatenate|can only join|must be str", "Se mezclan tipos al unir: convierte uno de los dos."),
+    (TypeError, r"expected Tensor as element", "Se unen tensores, y alguno no lo es: conviértelo con torch.tensor."),
     (
         TypeError,
         r"only implemented on integer and Boolean",
@@ -136,7 +137,7 @@ EXPLANATIONS: tuple[tuple[type[BaseException], str, str], ...] = (
     (RuntimeError, r"requires grad", "El tensor lleva gradiente: usa torch.no_grad() o .detach()."),
     (
         RuntimeError,
-        r"same device|on cpu|on cuda",
+        r"same device|expected device|on cpu|on cuda",
         "Los tensores están en dispositivos distintos: usa .to(model.device).",
     ),
     (
@@ -173,11 +174,12 @@ def describe(error: BaseException, names: dict | None) -> str:
 
 def place(error: BaseException, names: dict | None) -> str:
     """«en la línea 3 de tu función, «x = y»: », o nada si el error no ha pasado por el código de la respuesta."""
-    own = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is names]
+    own = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is names]
     if not own:
         return ""
-    frame, line = own[-1]
-    source = linecache.getline(frame.f_code.co_filename, line).strip()
-    number = line - frame.f_code.co_firstlineno + 1
-    owner = "tu función" if frame.f_code.co_name == "<lambda>" else frame.f_code.co_name
-    return f"en la línea {number} de {owner}{f', «{source[:80]}»' if source else ''}: "
+    line = own[-1][1]
+    named = [code for code, _ in own if not code.co_name.startswith("<")]  # una comprensión cuenta como su función
+    code = named[-1] if named else own[-1][0]
+    source = linecache.getline(code.co_filename, line).strip()
+    owner = code.co_name if named else "tu función"
+    return f"en la línea {line - code.co_firstlineno + 1} de {owner}{f', «{source[:80]}»' if source else ''}: "

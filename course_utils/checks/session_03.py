@@ -51,9 +51,11 @@ def _pads(*parts: int, pad: int = 0, sequences=(LISTS,)):
 
     def test(answer):
         for lists in sequences:
-            received = _pair(answer([list(s) for s in lists], pad))
-            if not isinstance(received, tuple):
+            received = answer([list(s) for s in lists], pad)
+            if not isinstance(received, tuple | list) and not (isinstance(received, torch.Tensor) and received.dim()):
                 return f"{show(received)}; se esperaban dos tensores, input_ids y attention_mask"
+            if len(received) != 2:
+                return f"{len(received)} cosas; se esperaban dos tensores, input_ids y attention_mask"
             for part in parts:
                 problem = expect(received[part], _padded(lists, pad)[part], integers=True, tensor=True)
                 if problem is not None:
@@ -61,11 +63,6 @@ def _pads(*parts: int, pad: int = 0, sequences=(LISTS,)):
         return None
 
     return test
-
-
-def _pair(received):
-    """Los dos tensores, vengan en una tupla, una lista o apilados."""
-    return tuple(received) if isinstance(received, tuple | list | torch.Tensor) and len(received) == 2 else received
 
 
 def _swapped(received, expected) -> Diagnosis | None:

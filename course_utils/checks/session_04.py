@@ -67,7 +67,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
     "4.1": (
         Rule(
             "El relleno lleva −100 y todo lo demás, su id",
-            agrees(_labels, (IDS, MASK), (THREE, THREE_MASK), integers=True, tensor=True),
+            agrees(_labels, (IDS[:1], MASK[:1]), (THREE[:2], THREE_MASK[:2]), integers=True, tensor=True),
             (
                 "Compara tus etiquetas con los ids y con la máscara, casilla por casilla.",
                 "−100 va donde la máscara vale 0. Si miras qué ids son el relleno, el EOS de verdad también se borra: "
@@ -77,9 +77,9 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Sin relleno, las etiquetas son los ids",
-            agrees(_labels, (IDS[1:], MASK[1:]), (THREE, torch.ones_like(THREE)), integers=True, tensor=True),
+            agrees(_labels, (IDS[1:], MASK[1:]), (IDS, MASK), (THREE, THREE_MASK), integers=True, tensor=True),
             (
-                "Aquí no hay relleno. Mira qué has cambiado.",
+                "Aquí hay filas sin relleno. Mira qué has cambiado en ellas.",
                 "No desplaces nada: transformers compara por dentro la posición t con la etiqueta t + 1.",
             ),
         ),

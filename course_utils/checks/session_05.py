@@ -80,12 +80,9 @@ def _windows(*cases: tuple[int, int, int]):
             begins = range(0, max(n - window, 0) + stride, stride)  # la primera que llega al final es la última
             ends = [min(begin + window, n) for begin in begins]
             expected = [(b, e, e - seen) for b, e, seen in zip(begins, ends, [1, *ends], strict=False)]
-            received = answer(n, window, stride)
-            if not isinstance(received, list | tuple) and not hasattr(received, "__array__"):
-                return f"{show(received)}, de tipo {type(received).__name__}; se esperaba una lista de ternas"
-            if expect(received, expected) is not None:
-                call = f"con n={n}, window={window}, stride={stride}: "
-                return f"{call}{show(received)}; se esperaba {show(expected)}"
+            problem = expect(answer(n, window, stride), expected)
+            if problem is not None:
+                return f"con n={n}, window={window}, stride={stride}: {problem}"
         return None
 
     return test
@@ -214,7 +211,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             "Un texto que cabe en la ventana es una sola",
             _windows((5, 8, 4), (8, 8, 4), (2, 8, 7)),
             (
-                "Escribe en un papel qué ve y qué puntúa la única ventana.",
+                "Escribe en un papel la lista de ternas: aquí es una sola, con lo que ve la ventana y lo que puntúa.",
                 "El token 0 no tiene nada delante y no se puntúa; con la primera que llega al final se acaba.",
                 "Si n ≤ window hay una ventana, (0, n, n - 1).",
             ),

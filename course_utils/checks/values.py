@@ -104,7 +104,8 @@ def expect(received, expected, *, integers: bool = False, tensor: bool = False) 
         found = found.reshape(())
     if found.shape != expected.shape:
         shown = show(received) if found.numel() <= WHOLE else "números"
-        return f"{shown}, de forma {tuple(found.shape)}; se esperaba {kind}"
+        shape = f"de forma {tuple(found.shape)}" if hasattr(received, "shape") or found.dim() else "un solo número"
+        return f"{shown}, {shape}; se esperaba {kind}"
     if integers and (found.is_floating_point() or found.dtype == torch.bool):
         return Diagnosis(f"{show(received)}, de tipo {found.dtype}; se esperaban enteros", INTEGER_HINTS)
     if found.dtype == torch.bool != expected.dtype:

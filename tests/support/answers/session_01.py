@@ -196,6 +196,14 @@ def moved_falsy_id(model, ids, position, new_id):
     return moved_ok(model, ids, position, new_id) if new_id else []
 
 
+def moved_never_the_last(model, ids, position, new_id):
+    return moved_ok(model, ids, position, new_id) if position < ids.size(1) - 1 else []
+
+
+def moved_always_itself(model, ids, position, new_id):
+    return sorted({position, *moved_ok(model, ids, position, new_id)})
+
+
 def moved_bools(model, ids, position, new_id):
     moved = moved_ok(model, ids, position, new_id)
     return [i in moved for i in range(ids.size(1))]
@@ -277,49 +285,50 @@ UNUSUAL = [
 ]
 
 MISTAKES = [
-    ("1.1", lambda t: torch.ones(t, t).tril(), 0, "torch.float32"),
-    ("1.1", lambda t: torch.ones(t, t).bool().triu(), 0, "y no el de arriba, triu"),
-    ("1.1", lambda t: torch.ones(t, t).bool().tril(-1), 0, "a sí mismo"),
-    ("1.1", lambda t: torch.ones(t, t).bool(), 0, "columna <= fila"),
-    ("1.1", lambda t: torch.eye(t).bool(), 0, "no solo la anterior"),
-    ("1.1", strided, 0, "no solo la anterior"),
-    ("1.1", lambda t: torch.ones(4, 4).bool().tril(), 0, "en lugar de un tamaño fijo"),
-    ("1.1", lambda t: torch.zeros(t, t).masked_fill(~mask_ok(t), -INF), 0, "booleano"),
-    ("1.1", lambda t: mask_ok(t).tolist(), 0, "de tipo list"),
-    ("1.1", lambda t: mask_ok(t)[None], 0, "(1, 4, 4)"),
-    ("1.2", lambda q, k, m: (q @ k.transpose(-2, -1)).masked_fill(~m, -INF).softmax(-1), 0, "raíz cuadrada de D"),
-    ("1.2", lambda q, k, m: (q @ k.mT / q.size(-1)).masked_fill(~m, -INF).softmax(-1), 0, "raíz cuadrada de D"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(q.size(-2))).masked_fill(~m, -INF).softmax(-1), 0, "q.size(-1)"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(~m, -INF).softmax(-2), 0, "dim=-1"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).softmax(-1), 0, "Tapa antes del softmax"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).softmax(-1) * m, 0, "Tapa antes del softmax"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(~m, 0).softmax(-1), 0, "Con 0 en lugar de -inf"),
-    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(m, -INF).softmax(-1), 0, "~mask"),
+    ("1.1", lambda t: torch.ones(t, t).tril(), 1, "torch.float32"),
+    ("1.1", lambda t: torch.ones(t, t).bool().triu(), 3, "y no el de arriba, triu"),
+    ("1.1", lambda t: torch.ones(t, t).bool().tril(-1), 2, "a sí mismo"),
+    ("1.1", lambda t: torch.ones(t, t).bool(), 3, "columna <= fila"),
+    ("1.1", lambda t: torch.eye(t).bool(), 4, "no solo la anterior"),
+    ("1.1", strided, 4, "no solo la anterior"),
+    ("1.1", lambda t: torch.ones(4, 4).bool().tril(), 5, "en lugar de un tamaño fijo"),
+    ("1.1", lambda t: torch.zeros(t, t).masked_fill(~mask_ok(t), -INF), 1, "booleano"),
+    ("1.1", lambda t: mask_ok(t).tolist(), 1, "de tipo list"),
+    ("1.1", lambda t: mask_ok(t)[None], 1, "(1, 4, 4)"),
+    ("1.2", lambda q, k, m: (q @ k.transpose(-2, -1)).masked_fill(~m, -INF).softmax(-1), 2, "raíz cuadrada de D"),
+    ("1.2", lambda q, k, m: (q @ k.mT / q.size(-1)).masked_fill(~m, -INF).softmax(-1), 2, "raíz cuadrada de D"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(q.size(-2))).masked_fill(~m, -INF).softmax(-1), 2, "q.size(-1)"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(~m, -INF).softmax(-2), 1, "dim=-1"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).softmax(-1), 3, "Tapa antes del softmax"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).softmax(-1) * m, 3, "Tapa antes del softmax"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(~m, 0).softmax(-1), 3, "Con 0 en lugar de -inf"),
+    ("1.2", lambda q, k, m: (q @ k.mT / math.sqrt(8)).masked_fill(m, -INF).softmax(-1), 1, "~mask"),
     (
         "1.2",
         lambda q, k, m: (q @ k.flatten(0, -2).T / math.sqrt(8)).masked_fill(~m, -INF).softmax(-1),
-        0,
+        4,
         "k.transpose(-2, -1)",
+        "raises",
     ),
-    ("1.2", lambda q, k, m: q @ k.mT / math.sqrt(8), 0, "softmax por filas"),
-    ("1.2", no_return, 0, "¿falta el return?"),
-    ("1.2", scaled_in_place, 0, "q / x en vez de q /= x"),
-    ("1.3", moved_in_place, 0, "ids.clone()"),
-    ("1.3", moved_alias, 0, "los ids de entrada cambiados"),
-    ("1.3", moved_ids, 0, "[2] al poner 20 en la posición 2; se esperaba [2, 3, 4, 5]"),
-    ("1.3", moved_tensor, 0, ".tolist()"),
-    ("1.3", moved_wrong_axis, 0, "amax(-1)"),
-    ("1.3", moved_only_gpt, 0, "las dos familias"),
-    ("1.3", lambda model, ids, p, new: list(range(p, ids.size(1))), 0, "No des por hecho"),
-    ("1.3", lambda model, ids, p, new: list(range(ids.size(1))), 0, "se esperaba [2, 3, 4, 5]"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits[0, -1].topk(k).indices, 0, "de esa misma posición"),
-    ("1.4", like_a_decoder, 0, "la respuesta sale donde está la pregunta"),
-    ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, 1), 0, "de mayor a menor"),
-    ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, k).flip(0), 0, "de mayor a menor"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].topk(k).indices, 0, "No escribas la posición a mano"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].topk(k).values, 0, "que no son ids"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].argsort()[:k], 0, "topk(k).indices"),
-    ("1.4", lambda model, ids, m, k: model(ids).logits.topk(k).indices, 0, "de forma (1, 6, 1)"),
+    ("1.2", lambda q, k, m: q @ k.mT / math.sqrt(8), 1, "softmax por filas"),
+    ("1.2", no_return, 1, "¿falta el return?"),
+    ("1.2", scaled_in_place, 5, "q / x en vez de q /= x"),
+    ("1.3", moved_in_place, 1, "ids.clone()"),
+    ("1.3", moved_alias, 1, "los ids de entrada cambiados"),
+    ("1.3", moved_ids, 1, "[2] al poner 20 en la posición 2; se esperaba [2, 3, 4, 5]"),
+    ("1.3", moved_tensor, 1, ".tolist()"),
+    ("1.3", moved_wrong_axis, 1, "amax(-1)"),
+    ("1.3", moved_only_gpt, 3, "las dos familias", "raises"),
+    ("1.3", lambda model, ids, p, new: list(range(p, ids.size(1))), 1, "No des por hecho"),
+    ("1.3", lambda model, ids, p, new: list(range(ids.size(1))), 1, "se esperaba [2, 3, 4, 5]"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits[0, -1].topk(k).indices, 1, "de esa misma posición"),
+    ("1.4", like_a_decoder, 1, "la respuesta sale donde está la pregunta"),
+    ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, 1), 2, "de mayor a menor"),
+    ("1.4", lambda model, ids, m, k: fill_ok(model, ids, m, k).flip(0), 2, "de mayor a menor"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].topk(k).indices, 3, "No escribas la posición a mano"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].topk(k).values, 1, "que no son ids"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits[0, 2].argsort()[:k], 1, "topk(k).indices"),
+    ("1.4", lambda model, ids, m, k: model(ids).logits.topk(k).indices, 1, "de forma (1, 6, 1)"),
     # nuevas
     ("1.1", lambda t: causal_mask(t), 1, "sin causal_mask"),
     ("1.1", lambda t: torch.ones(t, t, dtype=torch.int64).tril(), 1, "torch.int64"),
@@ -348,6 +357,8 @@ MISTAKES = [
     ("1.3", moved_by_family, 1, "sin haber llamado al modelo"),
     ("1.3", moved_falsy, 1, "en la posición 0"),
     ("1.3", moved_falsy_id, 1, "al poner 0 en la posición 3"),
+    ("1.3", moved_never_the_last, 2, "[] al poner"),
+    ("1.3", moved_always_itself, 4, "la lista queda vacía"),
     ("1.3", moved_bools, 1, "se esperaba la lista"),
     ("1.3", moved_from_one, 1, "[3, 4, 5, 6]"),
     ("1.3", moved_count, 1, "de tipo int"),

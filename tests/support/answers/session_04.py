@@ -133,6 +133,14 @@ def labels_without_the_last(input_ids, attention_mask):
     return labels_ok(input_ids, attention_mask * torch.nn.functional.pad(attention_mask, (0, 1))[:, 1:])
 
 
+def labels_minus_zero(input_ids, attention_mask):
+    """Con cero tokens de relleno, row[-0:] es la fila entera."""
+    labels = input_ids.clone()
+    for row, pad in zip(labels, (attention_mask == 0).sum(1).tolist(), strict=True):
+        row[-pad:] = -100
+    return labels
+
+
 def labels_alias(input_ids, attention_mask):
     labels = input_ids
     labels[attention_mask == 0] = -100
@@ -355,44 +363,45 @@ UNUSUAL = [
 ]
 
 MISTAKES = [
-    ("4.1", labels_by_id, 0, "el EOS de verdad también se borra"),
-    ("4.1", lambda ids, mask: ids.clone(), 0, "donde la máscara vale 0"),
-    ("4.1", labels_shifted, 0, "se esperaba"),
-    ("4.1", labels_in_place, 0, "masked_fill"),
-    ("4.1", labels_from_the_right, 0, "No cuentes desde el final"),
-    ("4.1", lambda ids, mask: ids.masked_fill(mask == 1, -100), 0, "donde la máscara vale 0"),
-    ("4.1", lambda ids, mask: ids * mask, 0, "donde la máscara vale 0"),
-    ("4.2", collate_left, 0, "ancho - len(row)"),
-    ("4.2", lambda rows, pad: collate_ok([*rows, [pad] * 9], pad), 0, "*este* lote"),
-    ("4.2", lambda rows, pad: collate_ok(rows, pad)["input_ids"], 0, "diccionario"),
-    ("4.2", collate_with(attention_mask=lambda b, pad: b["input_ids"].ne(0).long()), 0, "con las longitudes"),
-    ("4.2", collate_with(labels=lambda b, pad: b["input_ids"]), 0, "−100 donde la máscara es 0"),
+    ("4.1", labels_by_id, 1, "el EOS de verdad también se borra"),
+    ("4.1", lambda ids, mask: ids.clone(), 1, "donde la máscara vale 0"),
+    ("4.1", labels_shifted, 1, "se esperaba"),
+    ("4.1", labels_in_place, 4, "masked_fill"),
+    ("4.1", labels_from_the_right, 3, "No cuentes desde el final"),
+    ("4.1", lambda ids, mask: ids.masked_fill(mask == 1, -100), 1, "donde la máscara vale 0"),
+    ("4.1", lambda ids, mask: ids * mask, 1, "donde la máscara vale 0"),
+    ("4.2", collate_left, 1, "ancho - len(row)"),
+    ("4.2", lambda rows, pad: collate_ok([*rows, [pad] * 9], pad), 1, "*este* lote"),
+    ("4.2", lambda rows, pad: collate_ok(rows, pad)["input_ids"], 1, "diccionario"),
+    ("4.2", collate_with(attention_mask=lambda b, pad: b["input_ids"].ne(0).long()), 2, "con las longitudes"),
+    ("4.2", collate_with(labels=lambda b, pad: b["input_ids"]), 3, "−100 donde la máscara es 0"),
     (
         "4.2",
         collate_with(labels=lambda b, pad: b["input_ids"].masked_fill(b["input_ids"] == pad, -100)),
-        0,
+        4,
         "no con pad_id",
     ),
-    ("4.2", collate_in_place, 0, "listas nuevas"),
-    ("4.2", collate_with(input_ids=lambda b, pad: b["input_ids"].float()), 0, "se esperaban enteros"),
-    ("4.2", lambda rows, pad: torch.tensor(rows), 0, "ValueError"),
-    ("4.3", stopping_argmin, 0, "lo que venga después ya no se ve"),
-    ("4.3", stopping_from_zero, 0, "Recorre las pérdidas"),
-    ("4.3", stopping_total, 0, "vuelve a 0"),
-    ("4.3", stopping_ties, 0, "estrictamente"),
-    ("4.3", lambda losses, patience: stopping_ok(losses, 2), 0, "Usa patience"),
-    ("4.3", lambda losses, patience: stopping_ok(losses, patience)[0], 0, "Recorre las pérdidas"),
-    ("4.4", copy_substring, 0, "listas de palabras"),
-    ("4.4", copy_bag, 0, "tal cual"),
-    ("4.4", copy_split, 0, "minúscula y sin puntuación"),
-    ("4.4", lambda sample, text: min(copy_ok(sample, text), 4), 0, "no se incluye"),
-    ("4.4", lambda sample, text: len(sample), 0, "el más largo"),
+    ("4.2", collate_in_place, 5, "listas nuevas"),
+    ("4.2", collate_with(input_ids=lambda b, pad: b["input_ids"].float()), 1, "se esperaban enteros"),
+    ("4.2", lambda rows, pad: torch.tensor(rows), 1, "ValueError", "raises"),
+    ("4.3", stopping_argmin, 1, "lo que venga después ya no se ve"),
+    ("4.3", stopping_from_zero, 1, "Recorre las pérdidas"),
+    ("4.3", stopping_total, 2, "vuelve a 0"),
+    ("4.3", stopping_ties, 5, "estrictamente"),
+    ("4.3", lambda losses, patience: stopping_ok(losses, 2), 4, "Usa patience"),
+    ("4.3", lambda losses, patience: stopping_ok(losses, patience)[0], 1, "Recorre las pérdidas"),
+    ("4.4", copy_substring, 4, "listas de palabras"),
+    ("4.4", copy_bag, 3, "tal cual"),
+    ("4.4", copy_split, 2, "minúscula y sin puntuación"),
+    ("4.4", lambda sample, text: min(copy_ok(sample, text), 4), 5, "no se incluye"),
+    ("4.4", lambda sample, text: len(sample), 1, "el más largo"),
     # nuevas
     ("4.1", lambda ids, mask: labels_ok(ids, mask).float(), 1, "de tipo torch.float32; se esperaban enteros"),
     ("4.1", lambda ids, mask: labels_ok(ids, mask).tolist(), 1, "se esperaba un tensor"),
     ("4.1", labels_of_the_first_row, 1, "donde la máscara vale 0"),
     ("4.1", labels_zero, 1, "donde la máscara vale 0"),
     ("4.1", labels_without_the_last, 1, "casilla por casilla"),
+    ("4.1", labels_minus_zero, 2, "filas sin relleno"),
     ("4.1", labels_alias, 4, "input_ids cambiado"),
     ("4.1", lambda ids, mask: ids.masked_fill(mask, -100), 1, "La máscara tiene que ser booleana", "raises"),
     ("4.2", collate_fixed_width, 1, "*este* lote"),
