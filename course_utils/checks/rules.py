@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from .running import Answer, Endless
-from .values import Diagnosis, expect, show
+from .values import Diagnosis, expect, prefixed, show
 
 MAX_CALLS = 60  # llamadas al modelo antes de dar por infinito un bucle
 Received = str | Diagnosis | None
@@ -56,19 +56,16 @@ def agrees(truth: Callable, *cases: tuple, **options) -> Test:
         for case in cases:
             problem = expect(answer(*copy.deepcopy(case)), truth(*case), **options)
             if problem is not None:
-                return _with_call(case, problem)
+                return prefixed(_shown_case(case), problem)
         return None
 
     return test
 
 
-def _with_call(case: tuple, problem: str | Diagnosis) -> str | Diagnosis:
-    """Añade al mensaje con qué argumentos se ha llamado a la función."""
+def _shown_case(case: tuple) -> str:
+    """Con qué argumentos se ha llamado a la función."""
     shown = [f"tensor {tuple(x.shape)}" if isinstance(x, torch.Tensor) else show(x) for x in case]
-    call = f"con ({', '.join(shown)}), "
-    if isinstance(problem, Diagnosis):
-        return Diagnosis(call + problem.received, problem.hints)
-    return call + problem
+    return f"con ({', '.join(shown)}): "
 
 
 def every(*tests: Test) -> Test:

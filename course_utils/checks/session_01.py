@@ -7,7 +7,7 @@ import functools
 import torch
 
 from .rules import Rule, agrees, counted, every, hinted, toy_model, unchanged
-from .values import Diagnosis, as_tensor, expect, show
+from .values import INTEGER_HINTS, Diagnosis, as_tensor, expect, show
 
 IDS = torch.tensor([[7, 3, 11, 5, 19, 8]])  # (1, T)
 FORBIDDEN = {"1.1": {"course_utils.attention.causal_mask": "causal_mask"}}
@@ -175,7 +175,7 @@ def _fills(*cases: tuple[int, int, int]):
 
 def _best_ids(received, truth):
     problem = expect(received, truth, integers=True)
-    if isinstance(problem, Diagnosis):
+    if isinstance(problem, Diagnosis) and problem.hints is INTEGER_HINTS:
         return f"{show(received)}, que no son ids; se esperaba {show(truth)}"
     return problem
 

@@ -146,7 +146,7 @@ def _feeds_one_token(answer):
 
 
 _DIVIDES = (
-    "Mira dónde entra t en tu fórmula: con cuál operación y antes o después de qué.",
+    "Mira dónde entra t en tu fórmula: con qué operación y antes o después de qué.",
     "La temperatura divide los logits, y los divide antes del softmax.",
     "La temperatura divide los logits: es softmax(z / t), por filas.",
 )

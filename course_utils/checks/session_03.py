@@ -78,7 +78,7 @@ def _trims(*prompts: str):
         for prompt in prompts:
             received, expected = answer(prompt), prompt.rstrip(" ")
             if not isinstance(received, str) or received != expected:
-                return f"con {prompt!r}, {show(received)}; se esperaba {expected!r}"
+                return f"con {prompt!r}: {show(received)}; se esperaba {expected!r}"
         return None
 
     return test

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from .rules import Rule, agrees, every, hinted, unchanged
-from .values import Diagnosis, expect, show
+from .values import expect, prefixed, show
 
 EOS = 0  # en estas pruebas el relleno y el EOS son el mismo token, como en GPT-2
 IDS = torch.tensor([[EOS, 7, 3, 11, EOS, EOS, EOS], [EOS, 5, 9, 4, 2, 8, EOS]])  # (B, T)
@@ -44,7 +44,7 @@ def _batch(key: str, pad: int = 6, batches=(ROWS, [[EOS, 3, 1], [8]], [[5, 9, 7,
                 value = value.long()  # también sirve como máscara
             problem = expect(value, _collated(rows, pad)[key], integers=True, tensor=True)
             if problem is not None:
-                return problem if isinstance(problem, Diagnosis) else f"{key}: {problem}"
+                return prefixed(f"{key}: ", problem)
         return None
 
     return test

@@ -9,7 +9,7 @@ import torch
 from .. import scoring
 from .rules import Rule, agrees, counted, every, hinted, toy_model
 from .running import Refused
-from .values import expect, show
+from .values import expect, prefixed, show
 
 WORDS = ("el", "rey", "la", "reina", "vino", "tarde")
 IDS = torch.tensor([[7, 3, 11, 4, 9, 2, 5]])  # (1, T)
@@ -82,7 +82,7 @@ def _windows(*cases: tuple[int, int, int]):
             expected = [(b, e, e - seen) for b, e, seen in zip(begins, ends, [1, *ends], strict=False)]
             problem = expect(answer(n, window, stride), expected)
             if problem is not None:
-                return f"con n={n}, window={window}, stride={stride}: {problem}"
+                return prefixed(f"con n={n}, window={window}, stride={stride}: ", problem)
         return None
 
     return test

@@ -16,12 +16,21 @@ INTEGER_HINTS = (
     "Conviértelo con .long(), o constrúyelo desde el principio con enteros.",
 )
 
+SHAPE_HINTS = ("Mira la forma (.shape) de lo que devuelves, cuántas dimensiones tiene, y la que pide el enunciado.",)
+
 
 class Diagnosis(NamedTuple):
     """Lo recibido, con unas pistas más a propósito que las de la regla."""
 
     received: str
     hints: tuple[str, ...]
+
+
+def prefixed(prefix: str, problem: str | Diagnosis) -> str | Diagnosis:
+    """Lo recibido, con algo delante que dice dónde."""
+    if isinstance(problem, Diagnosis):
+        return Diagnosis(prefix + problem.received, problem.hints)
+    return prefix + problem
 
 
 # ---------------------------------------------------------------- enseñar
@@ -104,8 +113,10 @@ def expect(received, expected, *, integers: bool = False, tensor: bool = False) 
         found = found.reshape(())
     if found.shape != expected.shape:
         shown = show(received) if found.numel() <= WHOLE else "números"
-        shape = f"de forma {tuple(found.shape)}" if hasattr(received, "shape") or found.dim() else "un solo número"
-        return f"{shown}, {shape}; se esperaba {kind}"
+        has_shape = hasattr(received, "shape")
+        shape = f"de forma {tuple(found.shape)}" if has_shape or found.dim() else "un solo número"
+        text = f"{shown}, {shape}; se esperaba {kind}"
+        return Diagnosis(text, SHAPE_HINTS) if has_shape and 0 < expected.dim() != found.dim() else text
     if integers and (found.is_floating_point() or found.dtype == torch.bool):
         return Diagnosis(f"{show(received)}, de tipo {found.dtype}; se esperaban enteros", INTEGER_HINTS)
     if found.dtype == torch.bool != expected.dtype:
