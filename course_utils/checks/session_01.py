@@ -102,8 +102,8 @@ _MOVES_HINTS = (
     "Compara, posición por posición, lo que el modelo da con los ids de antes y con los cambiados.",
     "Hacen falta dos llamadas al modelo, y de cada una los vectores de la última capa, (s, D): cada fila es una "
     "posición.",
-    "Llama al modelo con los ids y con una copia cambiada: (después - antes).abs().amax(-1) > 1e-4 dice cuáles se "
-    "mueven.",
+    "Llama al modelo dos veces y no cambies los ids que recibes: trabaja sobre ids.clone(). Con los vectores de las "
+    "dos, (después - antes).abs().amax(-1) > 1e-4 dice cuáles se mueven.",
 )
 
 

@@ -273,7 +273,8 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 "Mira qué recibe el modelo en la segunda llamada: los ids y la caché.",
                 "La caché de cada paso se pasa en el siguiente, y con ella solo el token nuevo: lo demás ya está "
                 "dentro.",
-                "En cada paso pasa past_key_values=salida.past_key_values y solo el token nuevo, de forma (1, 1).",
+                "En cada paso pasa past_key_values=salida.past_key_values y solo el token nuevo, de forma (1, 1). "
+                "Devuelve el prompt y los n tokens nuevos.",
             ),
         ),
         Rule(
