@@ -15,7 +15,6 @@ INTEGER_HINTS = (
     "Mira el tipo (.dtype) de lo que devuelves: los ids, las etiquetas y las máscaras son enteros.",
     "Conviértelo con .long(), o constrúyelo desde el principio con enteros.",
 )
-
 SHAPE_HINTS = ("Mira la forma (.shape) de lo que devuelves, cuántas dimensiones tiene, y la que pide el enunciado.",)
 
 
