@@ -123,8 +123,12 @@ def toy_model():
 def counted(model=None):
     """Una copia del modelo, para que la respuesta la maltrate si quiere, y la lista de tokens por fila de cada llamada.
 
-    La copia no lleva gradientes: un ``.numpy()`` o un ``.item()`` sin ``no_grad`` valen igual. A las ``MAX_CALLS``
-    llamadas lanza ``Endless``.
+    La copia no lleva gradientes: un ``.numpy()`` o un ``.item()`` sin ``no_grad`` valen igual.
+
+    Raises
+    ------
+    Endless
+        La copia, a las ``MAX_CALLS`` llamadas.
     """
     twin, lengths = copy.deepcopy(model or toy_model()).requires_grad_(False), []
 

@@ -56,6 +56,11 @@ class Answer:
         La respuesta.
     forbidden : Mapping[str, str]
         Funciones que el enunciado pide no usar: de su nombre completo, con el módulo, al que conoce el estudiante.
+
+    Raises
+    ------
+    Stopped
+        Al llamarla, si no llega a contestar.
     """
 
     def __init__(self, function: Callable, forbidden: Mapping[str, str] = MappingProxyType({})):

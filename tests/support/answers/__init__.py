@@ -5,22 +5,25 @@ Cada módulo tiene ``UNUSUAL``, (ejercicio, respuesta) que son correctas aunque 
 ``"raises"`` al final si la respuesta falla con un error de Python. Las soluciones publicadas se leen de los cuadernos.
 """
 
+import json
 import math
 import re
 from pathlib import Path
 
 import torch
 
-SOURCES = Path(__file__).resolve().parents[3] / "notebooks" / "fuente"
+SOLVED = Path(__file__).resolve().parents[3] / "notebooks" / "soluciones"
 
 
 def published(session: str) -> dict:
-    """De cada ejercicio de una sesión, la función que hay entre las marcas de solución del cuaderno."""
-    (path,) = SOURCES.glob(f"{session}_*.md")
-    text = path.read_text(encoding="utf-8")
-    wanted = dict(re.findall(r'^check\("(\d\.\d)", (\w+)\)', text, re.M))
+    """De cada ejercicio de una sesión, la función que lo resuelve en el cuaderno resuelto."""
+    (path,) = SOLVED.glob(f"{session}_*.ipynb")
+    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
     names = {"torch": torch, "math": math, "re": re, "__name__": f"answers.published_{session}"}
-    for cell in re.findall(r"^```\{code-cell\}.*\n((?:.*\n)*?)```$", text, re.M):
-        if "# <solución>" in cell and cell.startswith(tuple(f"def {name}(" for name in wanted.values())):
-            exec(compile(cell, path.name, "exec"), names)
-    return {exercise: names[function] for exercise, function in wanted.items()}
+    found = {}
+    for name, code in cells.items():
+        if name.startswith("ejercicio-") and (checked := cells.get(name.replace("ejercicio", "comprueba"))):
+            exec(compile(code, path.name, "exec"), names)
+            exercise, function = re.search(r'check\("(\w+\.\d)", (\w+)', checked).groups()
+            found[exercise] = names[function]
+    return found
