@@ -21,6 +21,7 @@ from transformers import (
     GPT2ForSequenceClassification,
     GPT2LMHeadModel,
     GPT2Model,
+    Phi3ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -37,6 +38,8 @@ NEUTRAL = {
     "top_p": 1.0,
     "min_p": 0,
 }
+# Hasta la 5.2x, al cambiar de frecuencias Hugging Face olvidaba la caché de Phi-3 y seguía solo con el último token.
+HF_REREADS_PHI = "next_sequence_length" in inspect.getsource(Phi3ForCausalLM.prepare_inputs_for_generation)
 SAMPLING = {"do_sample": True, "top_k": 0}  # Hugging Face filtra por defecto con top_k=50
 WARPERS = {"temperature": 0.8, "top_k": 12, "top_p": 0.9, "min_p": 0.02}
 BANS = {"repetition_penalty": 1.4, "no_repeat_ngram_size": 2}
@@ -116,6 +119,8 @@ def test_equals_hugging_face(name, case):
         hf = {k: v for k, v in hf.items() if k != "repetition_penalty"}
     if "num_beams" in hf and name in HF_CANNOT_REORDER:
         hf = hf | {"use_cache": False}
+    if name.startswith("Phi-3") and not HF_REREADS_PHI and hf.get("use_cache", True):
+        pytest.skip("esta versión de transformers se equivoca con Phi-3")
     for seed in (0, 1):
         ids, mask = prompt(rows, padded and name != "RWKV", zlib.crc32(f"{name}{case}{seed}".encode()))
         expected, ours = both(tiny(name, seed, dtype), ids, mask, seed, **hf)
