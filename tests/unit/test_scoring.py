@@ -101,6 +101,20 @@ def test_training_mode_is_refused():
             call(model, torch.tensor([[1, 2, 3]]))
 
 
+def test_a_bfloat16_model_is_scored_in_float32():
+    model, ids = tiny("Llama", dtype=torch.bfloat16), torch.tensor([[5, 3, 8, 1, 2, 4]])
+    with torch.no_grad():
+        expected = model(ids).logits.float().log_softmax(-1)[:, :-1].gather(-1, ids[:, 1:, None])[..., 0]
+    torch.testing.assert_close(token_logprobs(model, ids), expected)  # también el tipo
+
+
+def test_one_token_after_the_first_and_the_rest_padding(model):
+    ids, mask = torch.tensor([[5, 3, 0]]), torch.tensor([[1, 1, 0]])
+    score = brute_force(model, torch.tensor([5, 3])).item()
+    assert token_logprobs(model, ids, mask).tolist() == [[pytest.approx(score, abs=1e-5), 0]]
+    assert token_logprobs(model, ids, mask, last=1).tolist() == [[0]]
+
+
 def test_a_mask_with_holes_scores_what_is_left():
     ids, mask = torch.tensor([[5, 3, 9, 8, 2]]), torch.tensor([[1, 1, 0, 1, 1]])
     scores = token_logprobs(tiny_model(), ids, mask)[0]
@@ -143,6 +157,19 @@ def test_a_model_that_cannot_skip_logits_has_the_same_bound(monkeypatch):
     found = token_logprobs(slow, ids, last=2)
     torch.testing.assert_close(found, token_logprobs(tiny_model(), ids, last=2), atol=1e-5, rtol=1e-5)
     assert max(sizes) <= 40 and len(sizes) == 3
+
+
+def test_64_short_texts_and_a_vocabulary_of_262_144_take_256_mebibytes():
+    """Los logits de 256 tokens. Con todo el lote a la vez eran 8,1 GB."""
+
+    def gemma(input_ids, **kwargs):
+        sizes.append(input_ids.numel())
+        return SimpleNamespace(logits=torch.zeros(*input_ids.shape, 23))
+
+    gemma.config, sizes = SimpleNamespace(vocab_size=262_144, max_position_embeddings=32_768), []
+    for options in ({}, {"batch_size": 64}):
+        perplexity(gemma, letters(), [text_of(30, seed=i) for i in range(64)], **options)
+    assert max(sizes) * 262_144 * 4 <= 2**28 and max(sizes) > 200
 
 
 def test_memory_does_not_grow_with_the_context_nor_with_the_texts():
@@ -188,6 +215,8 @@ def test_batches_have_512_tokens_or_the_rows_that_are_asked_for(model):
     assert windows_seen(model, texts) == [(32, 16), (32, 16), (6, 16)]
     assert windows_seen(model, texts, batch_size=60) == [(60, 16), (10, 16)]
     assert windows_seen(tiny_model(context=1000), [text_of(700)] * 2, window=600)[0] == (1, 600)
+    spans = [(row, 0, 16, 15) for row in range(600)]
+    assert [len(batch) for batch in scoring._batches(spans, None, torch.device("cuda"))] == [512, 88]  # 8192 tokens
 
 
 # ---------------------------------------------------------------- lo que no vale
