@@ -110,7 +110,7 @@ def watched(names: dict | None, forbidden: Mapping[str, str]) -> Iterator[None]:
 
     Cuenta líneas y no segundos, así que da lo mismo en cualquier máquina y vale en todos los sistemas y en cualquier
     hilo. Lo de PyTorch va a su velocidad: solo se siguen las funciones de la respuesta. Con un depurador puesto no hace
-    nada, porque quitaría el suyo.
+    nada, porque quitaría el suyo; y un ``except:`` sin tipo dentro del bucle puede callarlo.
 
     Raises
     ------
