@@ -93,6 +93,19 @@ def test_a_copy_does_not_take_the_place_of_the_notebook(course, name):
     assert [path.name for path in runner.find_notebooks(["2", "1"], folder=course)][-1] == "01_bien.ipynb"
 
 
+def test_notebooks_use_this_package_and_leave_no_bytecode(course, tmp_path, monkeypatch):
+    other = tmp_path / "otro"
+    (other / "course_utils").mkdir(parents=True)
+    (other / "course_utils" / "__init__.py").touch()
+    (other / "vecino.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    code = f"import course_utils, vecino; assert course_utils.__path__[0] == {str(ROOT / 'course_utils')!r}"
+    write(course / "05_paquete.ipynb", code)
+    assert runner.run_all(runner.find_notebooks(["5"], folder=course))[0].failures == ()
+    assert not list(other.rglob("__pycache__"))
+
+
 def test_progress_bar_counts_cells(course, monkeypatch):
     bars = []
 
