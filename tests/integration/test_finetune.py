@@ -194,11 +194,22 @@ def test_cuts_in_other_trainings(small, never_cut, tmp_path, variant):
 def test_killed_when_it_had_already_finished(small, tmp_path, options):
     """La paciencia ya había dicho basta, o no quedaban épocas: al continuar no se da ni un paso más."""
     assert train(tmp_path / "a", *options) == 0
-    small(At("on_train_end", history(tmp_path / "a")[-1][0], kill))
-    with pytest.raises(Killed):
-        train(tmp_path / "b", *options)
-    small(At("on_step_begin", history(tmp_path / "a")[-1][0], lambda: pytest.fail("ha seguido entrenando")))
+    last = history(tmp_path / "a")[-1][0]
+    cut_with(small, At("on_train_end", last, kill), tmp_path / "b", *options)
+    small(At("on_step_begin", last, lambda: pytest.fail("ha seguido entrenando")))
     assert train(tmp_path / "b", *options, "--resume") == 0
+    same(tmp_path / "b", tmp_path / "a")
+
+
+def test_a_signal_in_the_very_last_step(small, tmp_path):
+    """Con una fracción de época, el último paso no es el último de su época, y aun así toca evaluar."""
+    assert train(tmp_path / "a", "--epochs", "1.4") == 0
+    last = history(tmp_path / "a")[-1][0]
+    assert last % STEPS
+    cut_with(
+        small, At("on_step_end", last, lambda: signal.raise_signal(signal.SIGINT)), tmp_path / "b", "--epochs", "1.4"
+    )
+    assert train(tmp_path / "b", "--epochs", "1.4", "--resume") == 0
     same(tmp_path / "b", tmp_path / "a")
 
 

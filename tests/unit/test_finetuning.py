@@ -163,6 +163,7 @@ def test_padding_share_by_hand():
     [
         ([10], [[0]], 5, "pad_to.*mayor o igual que 10 y es 5"),  # daba −1: «más texto que hueco»
         ([3, 10], [[0], [1]], 5, "mayor o igual que 10"),
+        ([3, 10], [[0, 1]], 5, "mayor o igual que 10"),
         ([3], [[0]], 0, "pad_to.*es 0"),
         ([3], [[0]], 4.0, "pad_to.*4.0"),
         ([3], [[0]], True, "pad_to.*True"),
