@@ -30,11 +30,12 @@ def writable(folder: str | Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def atomic_write(path: str | Path, content: str | bytes) -> None:
-    """Escribe un archivo entero o no lo toca: quien lo lea, o un corte a media escritura, nunca encuentra una mitad.
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Una ruta provisional en la que escribir un archivo; si no hay ningún fallo, al salir ocupa el sitio de ``path``.
 
-    El texto va en UTF-8 y con sus saltos de línea tal cual. Si el archivo ya existía, conserva sus permisos. La carpeta
-    debe existir.
+    Quien lea el archivo nunca encuentra una mitad, ni aunque se corte la escritura. Si el archivo ya existía, conserva
+    sus permisos. La carpeta debe existir.
 
     Raises
     ------
@@ -44,13 +45,24 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
     path = Path(path).resolve()  # de un enlace se cambia el archivo al que apunta, no el enlace
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # de nadie más, aunque escriban varios
     try:
-        with temporary.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        yield temporary
         if path.exists():
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: str | Path, content: str | bytes) -> None:
+    """Escribe un archivo entero o no lo toca, como ``atomic``. El texto va en UTF-8 y con sus saltos de línea tal cual.
+
+    Raises
+    ------
+    OSError
+        Si no se puede escribir; el archivo de antes sigue como estaba.
+    """
+    with atomic(path) as temporary, temporary.open("xb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK}  # lo tiene otro; lo demás: aquí no hay candados

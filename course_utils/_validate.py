@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 
 import torch
 
@@ -42,6 +43,30 @@ def count(name: str, value, minimum: int = 1, *, remedy: str = "") -> int:
         f"{name} debe ser un entero mayor o igual que {minimum} y es {value!r}. {remedy}".rstrip(),
     )
     return int(value)
+
+
+# ---------------------------------------------------------------- textos
+def texts(values, minimum: int = 1) -> list[str]:
+    """``values``, en cualquier iterable, como lista de textos.
+
+    Raises
+    ------
+    ValueError
+        Si hay menos de ``minimum``, si algo no es un texto o si un texto no es Unicode válido.
+    """
+    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes) else None
+    if found is None or len(found) < minimum or not all(isinstance(text, str) for text in found):
+        received = values if found is None else found
+        raise ValueError(f"Hace falta una lista con al menos un texto y he recibido {str(received)[:60]!r}. ¿[texto]?")
+    for i, text in enumerate(found):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"El texto {i}, {text[:40]!r}, tiene en la posición {error.start} media letra suelta (un sustituto de "
+                'UTF-16) y no se puede leer. Quítala: text.encode("utf-8", "ignore").decode("utf-8").'
+            ) from None
+    return found
 
 
 # ---------------------------------------------------------------- modelos
@@ -83,6 +108,11 @@ def causal(model) -> None:
         not name.endswith("ForMaskedLM") and not _looks_both_ways(config),
         f"{name} es un codificador: mira también a la derecha y no sabe predecir el token siguiente. Usa un "
         'decodificador, AutoModelForCausalLM o load_model("decoder").',
+    )
+    require(
+        not hasattr(model, "can_generate") or model.can_generate(),
+        f"{name} no da logits del vocabulario en cada posición, y sin ellos no hay token siguiente. Carga el "
+        'decodificador entero: AutoModelForCausalLM o load_model("decoder").',
     )
 
 
@@ -151,6 +181,25 @@ def ids(model, input_ids, *, shortest: int = 1) -> None:
         shape[1] <= context,
         f"La secuencia tiene {shape[1]} tokens y el contexto del modelo es de {context}. Acórtala o pártela en trozos.",
     )
+
+
+def special_ids(model, name: str, value) -> list[int]:
+    """Los ids de ``value`` (un entero, varios, un tensor o ``None``), en una lista.
+
+    Raises
+    ------
+    ValueError
+        Si alguno no es un id del vocabulario del modelo.
+    """
+    value = value.tolist() if hasattr(value, "tolist") else value
+    found = [] if value is None else list(value) if isinstance(value, Iterable) else [value]
+    vocabulary = vocabulary_size(model)
+    require(
+        all(is_count(i, 0) and i < vocabulary for i in found),
+        f"{name} debe estar entre 0 y {vocabulary - 1} y es {found}. Si le has añadido tokens al tokenizador: "
+        "model.resize_token_embeddings(len(tokenizer)).",
+    )
+    return [int(i) for i in found]
 
 
 def mask(attention_mask, input_ids: torch.Tensor) -> None:

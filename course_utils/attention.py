@@ -8,16 +8,14 @@ D tamaño de cada consulta y cada clave.
 
 from __future__ import annotations
 
+import inspect
 import math
-import numbers
 from collections.abc import Mapping
 
 import torch
 
-
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise ValueError(message)
+from . import _validate
+from ._validate import require
 
 
 def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
@@ -39,8 +37,7 @@ def causal_mask(t: int) -> torch.Tensor:
     ValueError
         Si ``t`` no es un entero mayor o igual que 1.
     """
-    ok = isinstance(t, numbers.Integral) and not isinstance(t, bool) and t >= 1
-    _require(ok, f"t debe ser un entero mayor o igual que 1 (el número de tokens) y es {t!r}.")
+    t = _validate.count("t", t, remedy="Es el número de tokens.")
     return torch.ones(t, t, dtype=torch.bool).tril()
 
 
@@ -65,7 +62,7 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | Non
         Si las formas o los tipos de ``q`` y ``k`` no casan, o si la máscara no es booleana o no tiene ese tamaño.
     """
     _check_tensors(q=q, k=k)
-    _require(
+    require(
         q.shape[:-2] == k.shape[:-2] and q.size(-1) == k.size(-1),
         f"q {_shape(q)} y k {_shape(k)} deben coincidir en todo menos en el número de posiciones (la penúltima "
         "dimensión): mismo lote, mismas cabezas y mismo tamaño D. ¿Has dividido las dos en cabezas igual?",
@@ -106,7 +103,7 @@ def scaled_dot_product_attention(
         Si las formas o los tipos de ``q``, ``k`` y ``v`` no casan, o la máscara no es booleana o no es de ese tamaño.
     """
     _check_tensors(q=q, k=k, v=v)
-    _require(
+    require(
         v.shape[:-1] == k.shape[:-1],
         f"Cada clave necesita su valor: k {_shape(k)} y v {_shape(v)} deben coincidir en todo menos en la última "
         "dimensión.",
@@ -120,7 +117,8 @@ def capture_attention(model, inputs) -> torch.Tensor:
 
     La fila es la posición que pregunta y la columna, a la que atiende. La versión rápida de la atención (``"sdpa"``)
     no guarda los pesos: durante la llamada se usa la versión ``"eager"``, en modo evaluación, y al acabar el modelo
-    vuelve a quedar como estaba. Vaswani et al. (2017). Se enseña en la sesión 01.
+    vuelve a quedar como estaba. Con relleno, a un lado o a otro, los pesos entre tokens de verdad son los del texto sin
+    relleno. Vaswani et al. (2017). Se enseña en la sesión 01.
 
     Parameters
     ----------
@@ -135,18 +133,15 @@ def capture_attention(model, inputs) -> torch.Tensor:
         Si el modelo no tiene autoatención o si los ids no son un tensor (B, T) de enteros que quepa en su contexto.
     """
     config = getattr(model, "config", None)
-    _require(
+    require(
         hasattr(model, "set_attn_implementation")
-        and bool(getattr(config, "num_attention_heads", 0))
+        and bool(getattr(_validate.text_config(model), "num_attention_heads", 0))
         and not getattr(config, "is_encoder_decoder", False),
         f"Hace falta un modelo con autoatención, un codificador o un decodificador, y he recibido "
         f"{type(model).__name__}. Cárgalo con load_model('encoder') o load_model('decoder').",
     )
-    if isinstance(inputs, torch.Tensor):
-        inputs = {"input_ids": inputs}
-    _check_inputs(inputs, config)
-    inputs = {name: tensor.to(model.device) for name, tensor in inputs.items() if isinstance(tensor, torch.Tensor)}
-    implementation, training = config._attn_implementation, [m for m in model.modules() if m.training]
+    inputs = _model_inputs(model, inputs)
+    implementation, training = model.config._attn_implementation, [m for m in model.modules() if m.training]  # noqa: SLF001
     try:
         model.eval().set_attn_implementation("eager")
         attentions = model(**inputs, output_attentions=True, return_dict=True).attentions
@@ -154,28 +149,44 @@ def capture_attention(model, inputs) -> torch.Tensor:
         model.set_attn_implementation(implementation)
         for module in training:
             module.training = True
-    _require(
+    require(
         bool(attentions) and all(a is not None for a in attentions),
         f"{type(model).__name__} no devuelve sus pesos de atención. Prueba con load_model('encoder') o con 'decoder'.",
     )
     return torch.stack(tuple(attentions))
 
 
+def _model_inputs(model, inputs) -> dict[str, torch.Tensor]:
+    """Los tensores que recibe el modelo, comprobados, en su dispositivo y con las posiciones que pide el relleno."""
+    inputs = dict(inputs) if isinstance(inputs, Mapping) else {"input_ids": inputs}
+    inputs = {k: v.to(model.device) if isinstance(v, torch.Tensor) else v for k, v in inputs.items()}
+    ids, mask = inputs.get("input_ids"), inputs.get("attention_mask")
+    _validate.ids(model, ids)
+    if mask is not None:
+        _validate.mask(mask, ids)
+        # La familia de RoBERTa numera a su manera (desde el id de relleno, que reconoce): a ella no se le dice nada.
+        own = any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
+        left = bool((mask[:, 0] == 0).any())  # con el relleno a la derecha valen las posiciones de siempre
+        if left and "position_ids" in inspect.signature(model.forward).parameters and not own:
+            inputs.setdefault("position_ids", (mask.long().cumsum(-1) - 1).clamp(min=0))
+    return {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
+
+
 # ---------------------------------------------------------------- comprobaciones
 def _check_tensors(**tensors) -> None:
     """Tensores de números reales, del mismo tipo y con al menos dos dimensiones."""
     for name, x in tensors.items():
-        _require(
+        require(
             isinstance(x, torch.Tensor) and x.dim() >= 2 and x.is_floating_point() and x.size(-1) > 0,
             f"{name} debe ser un tensor de números reales de forma (…, posiciones, tamaño) y es "
             + (f"{_shape(x)} de tipo {x.dtype}." if isinstance(x, torch.Tensor) else f"{type(x).__name__}."),
         )
     kinds = {name: (x.dtype, x.device.type) for name, x in tensors.items()}
-    _require(len(set(kinds.values())) == 1, f"Todos deben ser del mismo tipo y estar en el mismo sitio: {kinds}.")
+    require(len(set(kinds.values())) == 1, f"Todos deben ser del mismo tipo y estar en el mismo sitio: {kinds}.")
 
 
 def _check_mask(mask, size: tuple[int, ...]) -> None:
-    _require(
+    require(
         isinstance(mask, torch.Tensor) and mask.dtype == torch.bool,
         f"La máscara debe ser un tensor booleano (True = puede atender) y es de tipo "
         f"{mask.dtype if isinstance(mask, torch.Tensor) else type(mask).__name__}. Conviértela con mask.bool().",
@@ -184,37 +195,8 @@ def _check_mask(mask, size: tuple[int, ...]) -> None:
         fits = torch.broadcast_shapes(mask.shape, size) == size
     except RuntimeError:
         fits = False
-    _require(
+    require(
         fits and mask.dim() >= 2,
         f"La máscara tiene forma {_shape(mask)} y debe ser {size[-2:]}, una fila por posición que pregunta y una "
         f"columna por posición a la que se atiende, o ampliarse a {size}.",
-    )
-
-
-def _check_inputs(inputs, config) -> None:
-    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
-    _require(
-        isinstance(ids, torch.Tensor)
-        and ids.dim() == 2
-        and ids.numel() > 0
-        and not (ids.is_floating_point() or ids.dtype == torch.bool),
-        "Esperaba ids, un tensor de enteros (B, T) con al menos un token, y he recibido "
-        + (f"forma {_shape(ids)} y tipo {ids.dtype}." if isinstance(ids, torch.Tensor) else f"{type(ids).__name__}.")
-        + ' Conviértelo antes con tokenizer(texto, return_tensors="pt").',
-    )
-    context = getattr(config, "max_position_embeddings", ids.size(1))
-    _require(
-        ids.size(1) <= context,
-        f"El texto tiene {ids.size(1)} tokens y el contexto del modelo es de {context}: acórtalo.",
-    )
-    low, high, vocabulary = int(ids.min()), int(ids.max()), config.vocab_size
-    _require(
-        low >= 0 and high < vocabulary,
-        f"Hay ids de {low} a {high} y el vocabulario va de 0 a {vocabulary - 1}: usa el tokenizador del modelo.",
-    )
-    mask = inputs.get("attention_mask")
-    _require(
-        mask is None or (isinstance(mask, torch.Tensor) and mask.shape == ids.shape),
-        f"attention_mask debe tener la forma de los ids, {_shape(ids)}, y es "
-        f"{_shape(mask) if isinstance(mask, torch.Tensor) else type(mask).__name__}.",
     )

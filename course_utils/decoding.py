@@ -4,16 +4,22 @@
 
 ``stream`` da un paso cada vez, ``generate`` los reúne y ``beam_search`` explora varias ramas. Con los mismos
 argumentos y la misma semilla, los ids son los de ``model.generate`` de Hugging Face, uno por uno: esa igualdad
-es la especificación de este módulo. Dimensiones: B lote, T tokens, V vocabulario, K haces, N tokens nuevos.
+es la especificación de este módulo, y vale para cualquier decodificador de transformers. Lo que no se pasa no se
+aplica: de ``model.generation_config`` (temperatura, ``top_k``, penalizaciones, EOS…), que ``model.generate`` sí lee,
+aquí no se lee nada. Dimensiones: B lote, T tokens, V vocabulario, K haces, N tokens nuevos.
 """
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import inspect
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+
+from . import _validate
+from ._validate import is_count, is_number, require
 
 Transform = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (logits (B, V), ids (B, T)) -> (B, V)
 Selector = Callable[[torch.Tensor], torch.Tensor]  # logits (B, V) -> ids (B,)
@@ -21,19 +27,6 @@ NEVER = -1e9  # puntuación de lo que no debe elegirse: finita, para que las sum
 
 
 # ---------------------------------------------------------------- transformaciones
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise ValueError(message)
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_count(value, minimum: int = 1) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= minimum
-
-
 def temperature(t: float) -> Transform:
     """Divide los logits entre ``t``: por debajo de 1 afila la distribución y por encima la aplana.
 
@@ -49,8 +42,8 @@ def temperature(t: float) -> Transform:
     ValueError
         Si ``t`` no es un número mayor que 0: el límite ``t → 0`` es la búsqueda voraz (``greedy``).
     """
-    _require(
-        _is_number(t) and 0 < t < float("inf"),
+    require(
+        is_number(t) and t > 0,
         f"La temperatura debe ser un número mayor que 0 y es {t!r}. Para no dejar nada al azar usa select=greedy.",
     )
     return lambda logits, ids: logits / t
@@ -66,7 +59,7 @@ def top_k(k: int) -> Transform:
     ValueError
         Si ``k`` no es un entero mayor o igual que 1.
     """
-    _require(_is_count(k), f"k debe ser un entero mayor o igual que 1 y es {k!r}. Para no filtrar, quita top_k.")
+    require(is_count(k), f"k debe ser un entero mayor o igual que 1 y es {k!r}. Para no filtrar, quita top_k.")
 
     def apply(logits, ids):
         smallest_kept = logits.topk(min(k, logits.size(-1))).values[:, -1:]  # (B, 1)
@@ -85,7 +78,7 @@ def top_p(p: float) -> Transform:
     ValueError
         Si ``p`` no está en (0, 1].
     """
-    _require(_is_number(p) and 0 < p <= 1, f"p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita top_p o usa 1.")
+    require(is_number(p) and 0 < p <= 1, f"p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita top_p o usa 1.")
 
     def apply(logits, ids):
         if p == 1:
@@ -109,7 +102,7 @@ def min_p(p: float) -> Transform:
     ValueError
         Si ``p`` no está en (0, 1].
     """
-    _require(_is_number(p) and 0 < p <= 1, f"min_p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita min_p.")
+    require(is_number(p) and 0 < p <= 1, f"min_p debe estar en (0, 1] y es {p!r}. Para no filtrar, quita min_p.")
 
     def apply(logits, ids):
         probs = logits.softmax(-1)
@@ -130,8 +123,8 @@ def repetition_penalty(r: float) -> Transform:
     ValueError
         Si ``r`` no es un número mayor que 0.
     """
-    _require(
-        _is_number(r) and 0 < r < float("inf"),
+    require(
+        is_number(r) and r > 0,
         f"La penalización debe ser un número mayor que 0 y es {r!r}. Con 1 no cambia nada; prueba con 1.2.",
     )
 
@@ -154,7 +147,7 @@ def no_repeat_ngram(n: int) -> Transform:
     ValueError
         Si ``n`` no es un entero mayor o igual que 1.
     """
-    _require(_is_count(n), f"n debe ser un entero mayor o igual que 1 y es {n!r}. Para no prohibir nada, quítalo.")
+    require(is_count(n), f"n debe ser un entero mayor o igual que 1 y es {n!r}. Para no prohibir nada, quítalo.")
 
     def apply(logits, ids):
         length = ids.size(1)
@@ -191,7 +184,7 @@ def sample(logits: torch.Tensor, generator: torch.Generator | None = None) -> to
         Si las transformaciones no han dejado ningún token vivo en alguna fila.
     """
     probs = logits.softmax(-1)
-    _require(
+    require(
         not bool(probs[:, 0].isnan().any()),  # una fila sin ningún token posible es toda nan
         f"No se puede muestrear: con logits de forma {tuple(logits.shape)}, alguna fila no tiene ningún token posible "
         "(todo -inf, o nan). Suaviza las transformaciones, por ejemplo no_repeat_ngram con un n mayor.",
@@ -211,8 +204,8 @@ def epsilon_greedy(epsilon: float, generator: torch.Generator | None = None) -> 
     ValueError
         Si ``epsilon`` no está en [0, 1].
     """
-    _require(
-        _is_number(epsilon) and 0 <= epsilon <= 1,
+    require(
+        is_number(epsilon) and 0 <= epsilon <= 1,
         f"epsilon es una probabilidad: debe estar en [0, 1] y es {epsilon!r}.",
     )
 
@@ -290,7 +283,7 @@ class Generation:
         ValueError
             Si se generó con ``top_n=0``.
         """
-        _require(
+        require(
             bool(self.steps) and self.steps[0].top_ids.size(1) > 0,
             "No hay candidatas que mostrar porque top_n era 0. Genera otra vez con top_n=5.",
         )
@@ -318,122 +311,163 @@ class Generation:
 
 
 def show_token(tokenizer, token_id: int) -> str:
-    """Un token que se deja ver: «␣» es espacio, «⏎» fin de línea y «⟨C3⟩» un byte que no es letra por sí solo."""
-    text = tokenizer.decode([token_id])
+    """Un token que se deja ver: «␣» es espacio, «⏎» fin de línea y «⟨C3⟩» un byte que no es letra por sí solo.
+
+    Dos tokens distintos se ven distintos: «casa» y «␣casa», el byte «⟨0A⟩» y el fin de línea. Un id que el tokenizador
+    no conoce (hay modelos con más vocabulario que su tokenizador) se ve como «⟨id 4097⟩».
+    """
+    symbol = tokenizer.convert_ids_to_tokens(int(token_id))
+    if symbol is None:
+        return f"⟨id {token_id}⟩"
+    text = tokenizer.decode([token_id], clean_up_tokenization_spaces=False)
+    byte = re.fullmatch("<0x([0-9A-F]{2})>", symbol)
+    if byte and text != symbol:  # SentencePiece: los bytes de lo que no está en su vocabulario
+        return f"⟨{byte[1]}⟩"
+    if "▁" in symbol:  # SentencePiece: al decodificar un solo token se pierde el espacio de delante
+        text = symbol.replace("▁", " ")
     if "\ufffd" not in text:
         return text.replace(" ", "␣").replace("\n", "⏎")
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     byte_of = {symbol: byte for byte, symbol in bytes_to_unicode().items()}  # el alfabeto de los BPE de bytes
-    symbols = tokenizer.convert_ids_to_tokens(token_id)
-    shown = ("␣" if byte_of.get(s) == 0x20 else f"⟨{byte_of[s]:02X}⟩" if s in byte_of else s for s in symbols)
-    return "".join(shown)
+    return "".join("␣" if byte_of.get(s) == 0x20 else f"⟨{byte_of[s]:02X}⟩" if s in byte_of else s for s in symbol)
 
 
 # ---------------------------------------------------------------- comprobaciones
-def _check_ids(model, input_ids, max_new_tokens: int, specials: Sequence[int]) -> None:
-    """Comprueba la entrada antes de calcular nada; el error dice qué valor llegó y qué hacer."""
-    # Sin _require donde el mensaje escribe un modelo o un tensor: formatearlo cada vez sería lo más lento del bucle.
-    if not callable(model):
-        raise ValueError(f"Esperaba un modelo y he recibido {model!r}. Cárgalo con load_model('decoder').")
-    if not isinstance(input_ids, torch.Tensor):
-        raise ValueError(
-            f"Esperaba ids, un tensor (B, T), y he recibido {type(input_ids).__name__}: {str(input_ids)[:40]!r}. "
-            'Conviértelo antes con tokenizer(texto, return_tensors="pt").input_ids.'
-        )
-    shape = tuple(input_ids.shape)
-    _require(
-        input_ids.numel() > 0, f"El prompt está vacío: forma {shape}. Escribe al menos un token, por ejemplo el EOS."
-    )
-    _require(
-        input_ids.dim() == 2, f"Los ids deben tener forma (B, T) y tienen {shape}. Una sola secuencia: ids[None, :]."
-    )
-    _require(
-        input_ids.dtype in (torch.int64, torch.int32),
-        f"Los ids deben ser enteros (int64) y son {input_ids.dtype}. Usa los input_ids del tokenizador, sin convertir.",
-    )
-    _require(
-        _is_count(max_new_tokens), f"max_new_tokens debe ser un entero mayor o igual que 1 y es {max_new_tokens!r}."
-    )
-    device = getattr(model, "device", input_ids.device)
-    _require(
-        input_ids.device == device,
-        f"El modelo está en {device} y los ids en {input_ids.device}. Llévalos juntos: ids.to(model.device).",
-    )
-    config, unlimited = getattr(model, "config", None), float("inf")
-    vocab = getattr(config, "vocab_size", unlimited)
-    context = getattr(config, "max_position_embeddings", None) or unlimited
-    low, high = input_ids.min().item(), input_ids.max().item()
-    _require(
-        low >= 0 and high < vocab,
-        f"Hay ids fuera del vocabulario (de 0 a {vocab - 1}): el menor es {low} y el mayor {high}. "
-        "¿Vienen del tokenizador de este mismo modelo?",
-    )
-    _require(
-        all(_is_count(i, 0) and i < vocab for i in specials) and len(specials) <= vocab,
-        f"eos_token_id y pad_token_id deben estar entre 0 y {vocab - 1} (y dejar algún token libre); son {specials}.",
-    )
-    total = input_ids.size(1) + max_new_tokens
-    _require(
-        total <= context,
-        f"{input_ids.size(1)} tokens de prompt + {max_new_tokens} nuevos = {total}, y el contexto del modelo es "
-        f"{context}. Acorta el prompt o pide como mucho {max(context - input_ids.size(1), 0)} tokens nuevos.",
-    )
+OTHERS = ("cpmant", "reformer", "xlnet", "xlstm")  # familias que preparan lo que leen a su manera
 
 
-def _check_mask(mask, input_ids) -> None:
-    shape = tuple(input_ids.shape)
-    _require(
-        isinstance(mask, torch.Tensor) and tuple(mask.shape) == shape,
-        f"attention_mask debe tener la forma de los ids, {shape}, y tiene {tuple(getattr(mask, 'shape', ()))}. "
-        "Usa la que devuelve el tokenizador.",
-    )
-    _require(
-        mask.device == input_ids.device,
-        f"attention_mask está en {mask.device} y los ids en {input_ids.device}. Llévalos juntos.",
-    )
-    _require(bool(((mask == 0) | (mask == 1)).all()), f"attention_mask solo lleva ceros y unos, y es {mask.tolist()}.")
-    empty = (mask == 0).all(1).nonzero().flatten().tolist()
-    _require(
-        not empty, f"Las filas {empty} están vacías: todo es relleno. Escribe al menos un token, por ejemplo el EOS."
-    )
-    _require(
-        bool(mask[:, -1].all()),
-        f"El relleno está a la derecha: la última columna es {mask[:, -1].long().tolist()}. Para generar pon "
-        "tokenizer.padding_side = 'left' (y si el prompt acaba en pad_token_id a propósito, pasa attention_mask).",
-    )
+def _family(model) -> str:
+    return getattr(getattr(model, "config", None), "model_type", "")
 
 
 def _prepare(model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id):
     """Valida y normaliza: máscara (None si no hay relleno), transformaciones, EOS y relleno."""
-    eos = eos_token_id.tolist() if isinstance(eos_token_id, torch.Tensor) else eos_token_id
-    eos = [] if eos is None else list(eos) if isinstance(eos, Iterable) else [eos]
-    pad = pad_token_id if pad_token_id is not None else eos[0] if eos else None
-    _check_ids(model, input_ids, max_new_tokens, list(dict.fromkeys([*eos, *([] if pad is None else [pad])])))
+    _validate.causal(model)
+    virtual = getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)  # prompt tuning
+    require(
+        not virtual and _family(model) not in OTHERS,
+        f"{type(model).__name__} no lee el texto como los demás decodificadores: usa su model.generate.",
+    )
+    _validate.ids(model, input_ids)
+    _validate.count("max_new_tokens", max_new_tokens)
+    total, context = input_ids.size(1) + max_new_tokens, _validate.context_length(model)
+    require(
+        total <= context,
+        f"{input_ids.size(1)} tokens de prompt + {max_new_tokens} nuevos = {total}, y el contexto del modelo es "
+        f"{context}. Acorta el prompt o pide como mucho {max(context - input_ids.size(1), 0)} tokens nuevos.",
+    )
+    eos = _validate.special_ids(model, "eos_token_id", eos_token_id)
+    pads = _validate.special_ids(model, "pad_token_id", pad_token_id)
+    require(len(pads) <= 1, f"pad_token_id debe ser un solo id y es {pad_token_id!r}.")
+    transforms = () if transforms is None else transforms
     transforms = tuple(transforms) if isinstance(transforms, Iterable) else (transforms,)
-    _require(
+    require(
         all(map(callable, transforms)),
         f"Cada transformación debe ser una función y he recibido {transforms!r}. Por ejemplo: [temperature(0.7)].",
     )
-    mask = attention_mask
-    if mask is None and pad_token_id is not None and pad_token_id not in eos:
-        mask = input_ids != pad_token_id  # como Hugging Face: el relleno se reconoce por su id
-    if mask is not None:
-        _check_mask(mask, input_ids)
-        mask = None if bool(mask.all()) else mask.long()
+    mask = _check_padding(model, input_ids, attention_mask, eos, pads)
+    pad = (pads or eos or [None])[0]
     return mask, transforms, torch.tensor(eos, dtype=torch.long, device=input_ids.device), pad
 
 
+def _check_padding(model, input_ids, mask, eos: list[int], pads: list[int]) -> torch.Tensor | None:
+    """La máscara (B, T), o None si no hay relleno. Sin máscara se deduce de ``pad_token_id``, si no es el EOS."""
+    if mask is None and pads and pads[0] not in eos:
+        mask = input_ids != pads[0]  # como Hugging Face: el relleno se reconoce por su id
+    if mask is None:
+        own = getattr(getattr(model, "generation_config", None), "pad_token_id", None)
+        known = [*pads, own] if own is not None else pads
+        for pad in dict.fromkeys([*known, *eos]):
+            start = (input_ids == pad).cumprod(1).sum(1)  # (B,): con cuántos empieza cada fila
+            # Uno en cada fila es un principio de texto; varios, o no los mismos en todas, pueden ser relleno.
+            if bool((start != start[0]).any()) or (pad in known and int(start[0]) > 1):
+                raise ValueError(
+                    f"No sé si el id {pad} con el que empiezan algunas filas es relleno o texto (por fila, "
+                    f"{start.tolist()}). Pasa attention_mask, la que devuelve el tokenizador."
+                )
+        return None
+    _validate.mask(mask, input_ids)
+    if not bool(mask[:, -1].all()):
+        raise ValueError(
+            f"El relleno está a la derecha: la última columna es {mask[:, -1].long().tolist()}. Para generar pon "
+            "tokenizer.padding_side = 'left' (y si el prompt acaba en pad_token_id a propósito, pasa attention_mask)."
+        )
+    return None if bool(mask.all()) else mask.long()
+
+
 # ---------------------------------------------------------------- el bucle
-@torch.inference_mode()  # más ligero que no_grad: aquí nadie va a derivar
-def _next_logits(model, ids, new, attention_mask, cache, use_cache: bool):
-    """Logits del siguiente token, (B, V) en float32, y la caché ampliada: por el modelo solo pasa lo nuevo."""
-    inputs = {"input_ids": new if use_cache else ids}
-    if attention_mask is not None:  # con relleno, la posición 0 es la del primer token de verdad
-        positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-        inputs |= {"attention_mask": attention_mask, "position_ids": positions[:, -inputs["input_ids"].size(1) :]}
-    out = model(**inputs, past_key_values=cache, use_cache=use_cache, logits_to_keep=1)
-    return out.logits[:, -1].float(), out.past_key_values if use_cache else None
+def _arguments(model) -> Collection[str]:
+    """Con qué se puede llamar al modelo: lo que dice su ``forward`` o, si solo dice ``**kwargs``, el de su familia."""
+    inner = getattr(model, "_orig_mod", model)  # con torch.compile y con LoRA, el de dentro
+    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+    forwards = [vars(kind)["forward"] for kind in type(inner).__mro__ if "forward" in vars(kind)] or [inner]
+    known = [inspect.signature(forward).parameters for forward in forwards]
+    named = next((names for names in known if "attention_mask" in names), known[0])
+    anything = any(p.kind is p.VAR_KEYWORD for p in named.values()) and "attention_mask" not in named
+    return ("past_key_values", "attention_mask", "position_ids", "logits_to_keep") if anything else named
+
+
+class _Reader:
+    """El modelo leyendo un texto que crece: llamado con los ids, da los logits del siguiente token, (B, V) en float32.
+
+    Guarda lo que cambia de un paso a otro, la máscara y la caché: por el modelo solo pasa lo que aún no ha leído. Si
+    el modelo no tiene caché, pasa todo.
+    """
+
+    def __init__(self, model, mask, use_cache: bool):
+        names = _arguments(model)
+        # Casi todas las familias la llaman past_key_values; Mamba y RWKV, de otra manera.
+        self.cache_name = next((n for n in ("past_key_values", "cache_params", "state") if n in names), None)
+        self.recurrent = self.cache_name != "past_key_values"
+        if self.recurrent and "cache_position" in names:  # Mamba en las primeras versiones 5 de transformers
+            self.cache_name = None
+        require(
+            mask is None or ("attention_mask" in names and self.cache_name != "state"),
+            f"{type(model).__name__} no mira attention_mask y leería el relleno como texto: genera fila por fila.",
+        )
+        self.model, self.mask, self.cache, self.positions = model, mask, None, "position_ids" in names
+        self.use_cache = use_cache and self.cache_name is not None
+        # Phi-3 cambia de frecuencias al pasar de este largo: lo que guardó con las otras ya no vale.
+        self.longest = (
+            getattr(model.config, "original_max_position_embeddings", None) if "phi" in _family(model) else None
+        )
+        self.fixed = {"use_cache": self.use_cache, "return_dict": True}
+        self.fixed |= {"logits_to_keep": 1} if "logits_to_keep" in names else {}
+
+    @torch.inference_mode()  # más ligero que no_grad: aquí nadie va a derivar
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        if self.longest is not None and ids.size(1) == self.longest + 1:
+            self.cache = None
+        known = 0 if self.cache is None else ids.size(1) - 1  # lo que ya ha leído
+        inputs = self.fixed | {"input_ids": ids[:, known:]}
+        if known:
+            inputs[self.cache_name] = self.cache
+        if self.mask is not None and not (known and self.recurrent):  # un estado ya no distingue posiciones
+            inputs["attention_mask"] = self.mask
+        if self.positions:
+            inputs["position_ids"] = self._position_ids(ids, known)
+        out = self.model(**inputs)
+        self.cache = getattr(out, self.cache_name, None) if self.use_cache else None
+        return out.logits[:, -1].float()
+
+    def _position_ids(self, ids, known: int) -> torch.Tensor:
+        """Las de lo que falta por leer, (B, T - known); con relleno, la 0 es la del primer token de verdad."""
+        if self.mask is not None:
+            return (self.mask.cumsum(-1) - 1).clamp(min=0)[:, known:]
+        return torch.arange(known, ids.size(1), device=ids.device).expand(len(ids), -1)
+
+    def grow(self) -> None:
+        """El token nuevo se atiende: una columna más de unos."""
+        self.mask = None if self.mask is None else torch.nn.functional.pad(self.mask, (0, 1), value=1)
+
+    @torch.inference_mode()
+    def reorder(self, rows: torch.Tensor) -> None:
+        """La fila k pasa a continuar lo que leyó ``rows[k]``; si la caché no sabe, se olvida y se relee todo."""
+        if hasattr(self.cache, "reorder_cache"):
+            self.cache.reorder_cache(rows)
+        else:
+            self.cache = None
 
 
 def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
@@ -447,11 +481,6 @@ def _apply(transforms: Sequence[Transform], logits, ids, attention_mask):
                 f"{tuple(logits.shape) if isinstance(logits, torch.Tensor) else repr(logits)}."
             )
     return logits
-
-
-def _grow(mask):
-    """Añade una columna de unos: el token nuevo se atiende."""
-    return None if mask is None else torch.nn.functional.pad(mask, (0, 1), value=1)
 
 
 def stream(
@@ -477,42 +506,46 @@ def stream(
         Ids del *prompt*, (B, T); el relleno, a la izquierda.
     attention_mask : torch.Tensor, optional
         (B, T), 0 donde hay relleno. Sin ella, y con un ``pad_token_id`` distinto del EOS, se deduce de los ids.
-    transforms : sequence of Transform
+    transforms : iterable of Transform, optional
         En orden; el de Hugging Face: repetition_penalty, no_repeat_ngram, temperature, top_k, top_p, min_p.
     select : Selector
         ``greedy``, ``sample``, ``epsilon_greedy(…)`` o cualquier función (B, V) -> (B,).
     max_new_tokens : int
         Tokens nuevos como mucho.
-    eos_token_id : int or sequence of int, optional
+    eos_token_id : int, sequence of int or tensor, optional
         Con él, una fila termina al escribirlo; sin él, se escriben todos los tokens.
     pad_token_id : int, optional
         Con qué se rellenan las filas terminadas (por defecto, el EOS).
     top_n : int
         Cuántas candidatas del modelo guarda cada paso.
     use_cache : bool
-        Guardar claves y valores (rápido) o recalcularlo todo en cada paso (lento; mismo resultado).
+        Guardar lo ya leído (rápido) o releerlo todo en cada paso (lento). En float32 se escribe lo mismo; en bfloat16,
+        que redondea a tres cifras, algún token puede cambiar, y cambia igual que en ``model.generate``. Un modelo que
+        no devuelve caché lo relee todo.
 
     Raises
     ------
     ValueError
-        Antes de calcular nada, si la entrada no vale (vacía, fuera del vocabulario, más larga que el contexto, …).
+        Antes de calcular nada, si la entrada no vale (vacía, fuera del vocabulario, más larga que el contexto, relleno
+        que no se distingue del texto…) o si el modelo no es un decodificador.
     """
     mask, transforms, eos, pad = _prepare(
         model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id
     )
-    _require(_is_count(top_n, 0), f"top_n debe ser un entero mayor o igual que 0 y es {top_n!r}.")
-    _require(callable(select), f"select debe ser una función, como greedy o sample, y es {select!r}.")
-    return _steps(model, input_ids.clone(), mask, transforms, select, max_new_tokens, eos, pad, top_n, use_cache)
+    _validate.count("top_n", top_n, 0)
+    require(callable(select), f"select debe ser una función, como greedy o sample, y es {select!r}.")
+    reader = _Reader(model, mask, use_cache)
+    return _steps(reader, input_ids.clone(), transforms, select, max_new_tokens, eos, pad, top_n)
 
 
-def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n, use_cache) -> Iterator[Step]:
-    cache, new, stops = None, ids, len(eos) > 0
+def _steps(reader, ids, transforms, select, max_new_tokens, eos, pad, top_n) -> Iterator[Step]:
+    stops = len(eos) > 0
     finished = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
     top_ids, top_logprobs = ids.new_empty(len(ids), 0), torch.empty(len(ids), 0, device=ids.device)
     for index in range(max_new_tokens):
-        logits, cache = _next_logits(model, ids, new, mask, cache, use_cache)  # (B, V)
+        logits = reader(ids)  # (B, V)
         # Se transforma una copia, que ya es un tensor normal: las probabilidades que se anotan son las del modelo.
-        chosen = select(_apply(transforms, logits.clone(), ids, mask))  # (B,)
+        chosen = select(_apply(transforms, logits.clone(), ids, reader.mask))  # (B,)
         if not isinstance(chosen, torch.Tensor) or chosen.shape != finished.shape or chosen.is_floating_point():
             raise ValueError(
                 f"select debe devolver un id por fila, de forma {tuple(finished.shape)}, y ha devuelto {chosen!r}."
@@ -528,8 +561,8 @@ def _steps(model, ids, mask, transforms, select, max_new_tokens, eos, pad, top_n
             finished = finished | torch.isin(chosen, eos)
             if finished.all():
                 return
-        new = chosen[:, None]
-        ids, mask = torch.cat([ids, new], 1), _grow(mask)
+        ids = torch.cat([ids, chosen[:, None]], 1)
+        reader.grow()
 
 
 def generate(model, input_ids: torch.Tensor, **kwargs) -> Generation:
@@ -573,20 +606,19 @@ def beam_search(
     mask, transforms, eos, pad = _prepare(
         model, input_ids, attention_mask, transforms, max_new_tokens, eos_token_id, pad_token_id
     )
-    _require(_is_count(num_beams), f"num_beams debe ser un entero mayor o igual que 1 y es {num_beams!r}.")
-    _require(
-        _is_number(length_penalty) and abs(length_penalty) <= 100,
+    num_beams = _validate.count("num_beams", num_beams)
+    require(
+        is_number(length_penalty) and abs(length_penalty) <= 100,
         f"length_penalty debe ser un número entre -100 y 100 y es {length_penalty!r}; lo normal es de 0 a 2.",
     )
-    _require(
-        _is_count(num_return_sequences) and num_return_sequences <= num_beams,
+    require(
+        is_count(num_return_sequences) and num_return_sequences <= num_beams,
         f"num_return_sequences debe estar entre 1 y num_beams ({num_beams}) y es {num_return_sequences!r}.",
     )
+    reader = _Reader(model, mask if mask is None else mask.repeat_interleave(num_beams, 0), True)
     if num_beams == 1:  # nada que podar: es la búsqueda voraz, y no hay árbol
-        found = _collect(
-            input_ids,
-            _steps(model, input_ids.clone(), mask, transforms, greedy, max_new_tokens, eos, pad, 0, True),
-        )
+        steps = _steps(reader, input_ids.clone(), transforms, greedy, max_new_tokens, eos, pad, 0)
+        found = _collect(input_ids, steps)
         length = torch.stack([~step.finished for step in found.steps], 1).sum(1)  # (B,)
         return replace(found, steps=(), scores=found.logprobs.sum(1) / length ** float(length_penalty))
 
@@ -602,16 +634,14 @@ def beam_search(
     done_logprobs = live_total.new_zeros(batch, num_beams, max_new_tokens)
     done_length, done_ended = torch.zeros_like(live_total, dtype=torch.long), torch.zeros_like(live_total).bool()
     improvable = torch.ones(batch, dtype=torch.bool, device=input_ids.device)
-    mask = None if mask is None else mask.repeat_interleave(num_beams, 0)
-    leaves, tree, cache = [[-1] * num_beams for _ in range(batch)], [], None
-    # Cada EOS puede agotar un candidato por rama: con estos de más siempre quedan num_beams ramas vivas.
-    width = max(2, 1 + len(eos)) * num_beams
+    leaves, tree = [[-1] * num_beams for _ in range(batch)], []
 
     for step in range(max_new_tokens):
         flat = live.flatten(0, 1)  # (B·K, t)
-        logits, cache = _next_logits(model, flat, flat if cache is None else flat[:, -1:], mask, cache, True)
-        raw = logits.log_softmax(-1)  # (B·K, V)
-        scores = _apply(transforms, raw.clone(), flat, mask).view(batch, num_beams, -1) + live_total[..., None]
+        raw = reader(flat).log_softmax(-1)  # (B·K, V)
+        scores = _apply(transforms, raw.clone(), flat, reader.mask).view(batch, num_beams, -1) + live_total[..., None]
+        # Cada EOS puede agotar un candidato por rama: con estos de más siempre quedan num_beams ramas vivas.
+        width = min(max(2, 1 + len(eos)), raw.size(-1)) * num_beams
         total, index = scores.flatten(1).topk(width)  # (B, width), de mejor a peor
         parent, token = index // raw.size(-1), index % raw.size(-1)
         own = raw.view(batch, num_beams, -1)[rows, parent, token]
@@ -643,8 +673,8 @@ def beam_search(
         live_total, alive = (total + ends.float() * NEVER).topk(num_beams)
         live, live_logprobs = candidates[rows, alive], candidate_logprobs[rows, alive]
         leaves = _grow_tree(tree, leaves, step, parent, token, total, score, finishing, ends, alive)
-        cache.reorder_cache((parent[rows, alive] + rows * num_beams).flatten())
-        mask = _grow(mask)
+        reader.reorder((parent[rows, alive] + rows * num_beams).flatten())
+        reader.grow()
 
         # ¿Puede alguna rama viva, a esta longitud, superar a la peor terminada?
         reachable = live_total[:, :1] / (step + 1) ** length_penalty

@@ -53,7 +53,7 @@ for name in sys.argv[1:]:
 """
 _ASK_HUB = """
 from huggingface_hub import constants, utils
-print("no" if constants.HF_HUB_OFFLINE else utils.get_session().head(constants.ENDPOINT, timeout=3).status_code)
+print("no" if constants.HF_HUB_OFFLINE else utils.get_session().head(constants.ENDPOINT).status_code)
 """
 
 

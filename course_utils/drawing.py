@@ -1,21 +1,70 @@
-"""Lo que comparten los esquemas de las diapositivas: un lienzo en pulgadas, fichas de token, flechas y cajas."""
+"""Un solo lenguaje para los esquemas: un lienzo en pulgadas, fichas de token, flechas y cajas, y la letra del curso.
+
+Lo usan las figuras de las diapositivas. Los dibujos de datos (barras, curvas, mapas) están en ``plots``.
+"""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
+
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from . import plots
+from . import _validate, plots
 
 # Fondos claros de los colores del curso: encima se lee tinta negra desde la última fila.
 PALE = {plots.BLUE: "#D9E9F5", plots.ORANGE: "#FBE8BF", plots.GREEN: "#CFEDE3", plots.RED: "#FADFCE"}
 PALE[plots.GREY] = "#EEEEEE"
 SIZE = 18
+# Con cada letra del curso, la de matplotlib que pone los signos que le faltan: →, ε, √, ␣…
+SANS = ["Atkinson Hyperlegible", "DejaVu Sans"]
+MONO = ["Atkinson Hyperlegible Mono", "DejaVu Sans Mono"]
+
+
+def fonts() -> dict[str, list[str]]:
+    """La letra de las diapositivas, para dibujar con ella: ``with plt.rc_context(drawing.fonts()): …``.
+
+    Los archivos vienen con el curso (``data/letras``), así que se ve igual en cualquier máquina. Fuera del ``with`` no
+    cambia nada: matplotlib los conoce, pero no los usa si no se le piden.
+
+    Returns
+    -------
+    dict
+        Ajustes de matplotlib: la letra corriente y la de ancho fijo.
+    """
+    _register()
+    return {"font.family": SANS, "font.monospace": MONO}
+
+
+def monospaced() -> str | list[str]:
+    """La ``family`` de un texto de ancho fijo con la letra en uso; la del curso, con otra detrás para lo que no tiene.
+
+    Un «monospace» a secas no basta: matplotlib lo cambia por una sola letra, y «␣» saldría como un hueco.
+    """
+    return MONO if plt.rcParams["font.monospace"] == MONO else "monospace"
+
+
+@cache
+def _register() -> None:
+    for font in (files(__package__) / "data" / "letras").iterdir():
+        if font.name.endswith(".ttf"):
+            font_manager.fontManager.addfont(str(font))
 
 
 def canvas(width: float, height: float) -> Axes:
-    """Un lienzo sin ejes en el que las coordenadas son pulgadas, con el origen abajo a la izquierda."""
+    """Un lienzo sin ejes en el que las coordenadas son pulgadas, con el origen abajo a la izquierda.
+
+    Raises
+    ------
+    ValueError
+        Si una medida no es un número mayor que cero.
+    """
+    for name, value in (("width", width), ("height", height)):
+        if not _validate.is_number(value) or value <= 0:
+            raise ValueError(f"{name} son pulgadas, un número mayor que cero, y es {value!r}.")
     figure = plt.figure(figsize=(width, height))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(0, height))
@@ -24,34 +73,93 @@ def canvas(width: float, height: float) -> Axes:
 
 
 def box(ax: Axes, x: float, y: float, width: float, height: float, text="", color=plots.BLUE, **style) -> None:
-    """Una caja de esquinas redondas, con su esquina inferior izquierda en (x, y) y el texto en el centro."""
+    """Una caja de esquinas redondas con el texto en el centro.
+
+    Parameters
+    ----------
+    ax : Axes
+        De ``canvas``, o cualquiera con la misma escala en los dos ejes.
+    x, y : float
+        La esquina inferior izquierda, en las unidades de ``ax``.
+    width, height : float
+        Lo que mide.
+    text : str, optional
+        Lo que dice.
+    color : str, optional
+        El del borde; el fondo es el mismo, más claro.
+    **style
+        ``facecolor``, ``linewidth``, ``linestyle`` y ``rounding`` (radio de las esquinas); lo demás es del texto.
+
+    Raises
+    ------
+    ValueError
+        Si el color no es de los del curso y no se da ``facecolor``.
+    """
+    if "facecolor" not in style and color not in PALE:
+        raise ValueError(f"De {color!r} no hay un fondo claro: usa uno de {', '.join(PALE)} o da facecolor.")
     line = {"linewidth": style.pop("linewidth", 2.2), "linestyle": style.pop("linestyle", "-")}
     shape = f"round,pad=0,rounding_size={style.pop('rounding', 0.12)}"
-    fill = style.pop("facecolor", PALE[color])
+    fill = style.pop("facecolor", PALE.get(color))
     ax.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, facecolor=fill, edgecolor=color, **line))
     label(ax, x + width / 2, y + height / 2, text, **style)
 
 
 def label(ax: Axes, x: float, y: float, text: str, **style) -> None:
-    """Un texto centrado (o como diga ``style``), sin interpretar «$» como fórmula."""
+    """Un texto centrado en (x, y), o como diga ``style``, sin interpretar «$» como fórmula."""
     style = {"ha": "center", "va": "center", "fontsize": SIZE, "parse_math": False} | style
     ax.text(x, y, text, **style)
 
 
 def arrow(ax: Axes, tail: tuple, head: tuple, bend: float = 0.0, color="black", width: float = 2.5, **style) -> None:
-    """Una flecha de ``tail`` a ``head``, recta o curvada."""
+    """Una flecha de ``tail`` a ``head``, puntos (x, y); recta, o curvada si ``bend`` no es cero."""
     style = {"arrowstyle": "-|>", "mutation_scale": 22, "shrinkA": 0, "shrinkB": 0} | style
     style |= {"color": color, "lw": width, "connectionstyle": f"arc3,rad={bend}"}
     ax.annotate("", head, tail, arrowprops=style)
 
 
 def chips(ax: Axes, x: float, y: float, tokens, colors=plots.BLUE, size=SIZE, gap=0.08, height=0.46, **style) -> list:
-    """Una fila de fichas de token desde (x, y); devuelve el centro en x y el ancho de cada una."""
-    colors = [colors] * len(tokens) if isinstance(colors, str) else colors
-    places = []
+    """Una fila de fichas de token, cada una tan ancha como su texto.
+
+    Parameters
+    ----------
+    ax : Axes
+        De ``canvas``: lo que mide una letra solo se sabe en pulgadas.
+    x, y : float
+        La esquina inferior izquierda de la primera, en pulgadas.
+    tokens : lista de str
+        Lo que dice cada una.
+    colors : str o lista de str, optional
+        El de todas o el de cada una.
+    size : float, optional
+        El cuerpo de la letra, en puntos.
+    gap, height : float, optional
+        La separación entre fichas y su altura, en pulgadas.
+    **style
+        Lo mismo que en ``box``.
+
+    Returns
+    -------
+    lista de (float, float)
+        De cada ficha, la x de su centro y su ancho.
+
+    Raises
+    ------
+    ValueError
+        Si no hay un color por ficha.
+    """
+    colors = [colors] * len(tokens) if isinstance(colors, str) else list(colors)
+    if len(colors) != len(tokens):
+        raise ValueError(f"Hace falta un color por ficha o uno para todas: hay {len(tokens)} y {len(colors)} colores.")
+    family, letter, places = monospaced(), _monospaced_width() * size / 72, []
     for token, color in zip(tokens, colors, strict=True):
-        width = 0.602 * size / 72 * max(len(token), 1) + 0.2  # la letra de ancho fijo mide 0,602 veces su cuerpo
-        box(ax, x, y, width, height, token, color, fontsize=size, family="monospace", **style)
+        width = letter * max(len(token), 1) + 0.2
+        box(ax, x, y, width, height, token, color, fontsize=size, family=family, **style)
         places.append((x + width / 2, width))
         x += width + gap
     return places
+
+
+def _monospaced_width() -> float:
+    """Lo que mide cada letra de la familia de ancho fijo en uso, en veces su cuerpo: 0,602 en la de matplotlib."""
+    font = font_manager.get_font(font_manager.findfont("monospace"))
+    return round(font.get_sfnt_table("hhea")["advanceWidthMax"] / font.units_per_EM, 3)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from . import _validate as valid
 from .models import Profile, download, get_profile
 
-COLUMNS = ("id", "text", "keywords", "funny", "category")
+_TYPES = {"id": int, "text": str, "keywords": str, "funny": int, "category": str}
+COLUMNS = tuple(_TYPES)
 NEAR = 0.4  # parecido a partir del cual dos textos se tienen por el mismo
 _DATA = Path(__file__).parent / "data"
 _SHARES = {"test": 0.15, "validation": 0.15}  # el resto, para entrenar
@@ -26,7 +29,9 @@ def load_jokes(profile: str | Profile | None = None):
     Parameters
     ----------
     profile : str or Profile, optional
-        «mini»: los que vienen con el curso; «completo»: ``mrm8488/CHISTES_spanish_jokes``, del Hub.
+        «mini»: los que vienen con el curso; «completo»: ``mrm8488/CHISTES_spanish_jokes``, del Hub. En uno tuyo,
+        ``sources["jokes"]`` es un repositorio del Hub o un fichero ``.jsonl`` con un objeto por línea: basta con
+        ``text``; sin ``id``, se numeran, y lo demás queda en ``None``.
 
     Returns
     -------
@@ -46,15 +51,15 @@ def load_jokes(profile: str | Profile | None = None):
     from datasets import Dataset, DatasetDict, Features, Value
 
     chosen = get_profile(profile)
-    source = chosen.sources.get("jokes", str(_DATA / "chistes.jsonl"))
-    hub = not source.endswith(".jsonl")
-    rows = _from_hub(source, chosen.revisions.get("jokes")) if hub else _read_jsonl(Path(source))
+    source = os.fspath(chosen.sources.get("jokes", _DATA / "chistes.jsonl"))
+    ours = source.endswith(".jsonl") or Path(source).is_file()
+    rows = _read_jsonl(Path(source)) if ours else _from_hub(source, chosen.revisions.get("jokes"))
     rows = [row for row in rows if (row["text"] or "").strip()]
+    valid.require(bool(rows), f"En {source} no hay ningún chiste: todos los textos están vacíos.")
     repeated = {j for _, j, _ in near_duplicates([row["text"] for row in rows])}
     kept = [row for i, row in enumerate(rows) if i not in repeated]
     order = np.random.default_rng(_SEED).permutation(len(kept))
-    types = {"id": "int64", "funny": "int64"}
-    features = Features({name: Value(types.get(name, "string")) for name in COLUMNS})
+    features = Features({name: Value("int64" if kind is int else "string") for name, kind in _TYPES.items()})
     parts, start = {}, 0
     for name, share in [*_SHARES.items(), ("train", 1.0)]:
         chosen = [kept[i] for i in order[start : start + round(share * len(kept))]]
@@ -78,10 +83,10 @@ def load_literary() -> list[str]:
     return [row["text"] for row in _read_jsonl(_DATA / "literarios.jsonl")]
 
 
-def near_duplicates(texts: Sequence[str], threshold: float = NEAR) -> list[tuple[int, int, float]]:
+def near_duplicates(texts: Iterable[str], threshold: float = NEAR) -> list[tuple[int, int, float]]:
     """Parejas de textos iguales o casi: comparten al menos ``threshold`` de sus trozos de cinco letras (Jaccard).
 
-    No cuentan mayúsculas, tildes, espacios ni puntuación.
+    No cuentan mayúsculas, tildes ni espacios; la puntuación y los emojis, solo en un texto que no tenga otra cosa.
 
     Returns
     -------
@@ -91,15 +96,17 @@ def near_duplicates(texts: Sequence[str], threshold: float = NEAR) -> list[tuple
     Raises
     ------
     ValueError
-        Si ``threshold`` no está en (0, 1].
+        Si ``threshold`` no está en (0, 1] o ``texts`` no son textos.
 
     Notes
     -----
     Lee et al. (2022), arXiv:2107.06499, muestran por qué conviene quitar repetidos. Se enseña en la sesión 04.
     """
-    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
-        raise ValueError(f"threshold es un parecido entre 0 y 1 (sin el 0) y he recibido {threshold!r}.")
-    pieces = [_pieces(text) for text in texts]
+    valid.require(
+        valid.is_number(threshold) and 0 < threshold <= 1,
+        f"threshold es un parecido entre 0 y 1 (sin el 0) y he recibido {threshold!r}.",
+    )
+    pieces = [_pieces(text) for text in valid.texts(texts, 0)]
     seen: dict[str, list[int]] = defaultdict(list)  # trozo → textos anteriores que lo tienen
     pairs = []
     for j, mine in enumerate(pieces):
@@ -115,21 +122,42 @@ def near_duplicates(texts: Sequence[str], threshold: float = NEAR) -> list[tuple
 
 def _pieces(text: str) -> set[str]:
     plain = unicodedata.normalize("NFD", text.casefold())
-    letters = re.sub(r"[\W_]", "", "".join(c for c in plain if not unicodedata.combining(c)))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    letters = re.sub(r"[\W_]", "", plain) or re.sub(r"\s", "", plain)
     return {letters[i : i + 5] for i in range(max(len(letters) - 4, 1))}
 
 
 def _read_jsonl(file: Path) -> list[dict]:
+    remedy = "Repasa esa línea, o el fichero."
+    if file.is_relative_to(_DATA):
+        remedy = "Restáuralo con «git checkout -- course_utils/data» o vuelve a instalar el paquete."
     try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        if not rows or not all(isinstance(row["text"], str) for row in rows):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"El fichero {file} falta o está dañado. Restáuralo con «git checkout -- course_utils/data» o vuelve a "
-            "instalar el paquete."
-        ) from error
+        # No por splitlines, que también corta en signos que puede llevar un texto, como U+2028.
+        lines = enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1)
+        rows = [_row(line, number) for number, line in lines if line.strip()]
+        valid.require(bool(rows), "está vacío")
+    except (OSError, ValueError) as error:
+        reason = type(error).__name__ if isinstance(error, OSError | UnicodeError) else error
+        raise ValueError(f"El fichero {file} falta o está dañado: {reason}. {remedy}") from error
     return rows
+
+
+def _row(line: str, number: int) -> dict:
+    """Una línea del fichero, con todas las columnas."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    valid.require(
+        isinstance(row, dict) and isinstance(row.get("text"), str),
+        f"la línea {number} no es un objeto JSON con un texto en «text»",
+    )
+    for name, kind in _TYPES.items():
+        value = row.get(name)
+        fits = value is None or (isinstance(value, kind) and not isinstance(value, bool))
+        wanted = "un entero" if kind is int else "un texto"
+        valid.require(fits, f"en la línea {number}, «{name}» debe ser {wanted} y es {value!r}")
+    return {name: row.get(name) for name in COLUMNS} | ({} if row.get("id") is not None else {"id": number - 1})
 
 
 def _from_hub(name: str, revision: str | None) -> list[dict]:

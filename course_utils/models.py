@@ -14,7 +14,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,16 +117,17 @@ def _find(role: str, profile: str | Profile | None) -> tuple[Path, str, str]:
     if source == mediano.PIP + mediano.GEMMA.package:
         folder = mediano.model_folder()
         remedy = mediano.damaged_remedy(folder)
-        hashes = _check_hashes(folder, remedy)
+        sure = _check_hashes(folder, remedy)
     elif _is_local(source):
         folder = Path(source)
         remedy = _RESTORE if _is_ours(folder) else _SAVE
         _check_exists(folder)
-        hashes = _check_hashes(folder, remedy)
+        sure = _check_hashes(folder, remedy)
     else:
-        folder, hashes = _download(source, chosen.revisions.get(role)), {}
+        folder = _download(source, chosen.revisions.get(role))
         remedy = repeat_remedy(folder)
-    _check_parts(folder, hashes, remedy)
+        sure = [file.name for file in folder.iterdir()]
+    _check_parts(folder, sure, remedy)
     return folder, source, remedy
 
 
@@ -256,8 +257,11 @@ def _check_hashes(folder: Path, remedy: str) -> dict[str, str]:
     return hashes
 
 
-def _check_parts(folder: Path, hashes: Mapping[str, str], remedy: str) -> None:
-    """Que estén la configuración, los pesos y el tokenizador, y que cada fichero se pueda leer."""
+def _check_parts(folder: Path, sure: Collection[str], remedy: str) -> None:
+    """Que estén la configuración, los pesos y el tokenizador, y que cada fichero se pueda leer.
+
+    De los de ``sure`` ya consta que son los que deben ser; los pesos se miran siempre.
+    """
     if (folder / "adapter_config.json").is_file():
         raise ValueError(
             f"En {folder} hay un adaptador (LoRA), que no es un modelo entero. Ponlo sobre su modelo con "
@@ -271,8 +275,8 @@ def _check_parts(folder: Path, hashes: Mapping[str, str], remedy: str) -> None:
     if not any(any(folder.glob(name)) for name in ("tokenizer.json", "vocab.*", "*.model")):
         raise ValueError(f"Falta el tokenizador (tokenizer.json) en {folder}. {remedy}")
     for file in sorted(folder.glob("*.json")):
-        if file.name not in hashes:  # el hash ya dice que los demás están enteros
-            _read_json(file, remedy)
+        if file.name not in sure:
+            _read_json(file, remedy, needed=file.name in ("config.json", "tokenizer.json"))
     for name in weights:
         _check_safetensors(folder / name, remedy)
 
@@ -295,13 +299,14 @@ def _check_file(file: Path, remedy: str) -> None:
         raise ValueError(f"Falta el fichero {file.name} en {file.parent}. {remedy}")
 
 
-def _read_json(file: Path, remedy: str) -> dict:
+def _read_json(file: Path, remedy: str, *, needed: bool = True) -> dict:
+    """Lo que hay en un fichero JSON; si ``needed``, ha de ser un objeto que no esté vacío."""
     _check_file(file, remedy)
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data, whole = json.loads(file.read_text(encoding="utf-8")), True
     except ValueError:  # JSON cortado o que no es UTF-8
-        data = None
-    if not isinstance(data, dict) or not data:
+        data, whole = None, False
+    if not whole or (needed and not (isinstance(data, dict) and data)):
         raise ValueError(f"El fichero {file.name} de {file.parent} está truncado o dañado. {remedy}")
     return data
 

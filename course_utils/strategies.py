@@ -7,11 +7,12 @@ se escriben los mismos textos, desde el mismo *prompt* y con la misma semilla, y
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 
-from . import decoding
+from . import _validate, decoding
+from ._validate import is_count, is_number
 
 OPTIONS = ("transforms", "select", "num_beams", "length_penalty")
 STRATEGIES: dict[str, dict] = {
@@ -37,8 +38,7 @@ def distinct_n(ids: Sequence[int], n: int) -> float:
     ValueError
         Si ``n`` no es un entero mayor o igual que 1.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n debe ser un entero mayor o igual que 1 y es {n!r}. Para bigramas, n=2.")
+    n = _validate.count("n", n, remedy="Para bigramas, n=2.")
     grams = [tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)]
     return len(set(grams)) / len(grams) if grams else 0.0
 
@@ -71,7 +71,7 @@ def compare_strategies(
     *,
     samples: int = 20,
     max_new_tokens: int = 40,
-    eos_token_id: int | None = None,
+    eos_token_id: int | Sequence[int] | None = None,
     seed: int = 0,
 ):
     """Escribe ``samples`` textos con cada estrategia y los mide; una fila por estrategia.
@@ -89,8 +89,8 @@ def compare_strategies(
         Textos por estrategia, 2 o más.
     max_new_tokens : int
         Tokens nuevos por texto, como mucho.
-    eos_token_id : int, optional
-        Con él, cada texto acaba al escribirlo.
+    eos_token_id : int, sequence of int or tensor, optional
+        Con él, cada texto acaba al escribirlo, y lo que sigue no cuenta.
     seed : int
         Semilla de cada estrategia. El azar global queda como estaba.
 
@@ -115,22 +115,27 @@ def compare_strategies(
     plans = _check_strategies(strategies)
     if not isinstance(prompt, str) or not prompt:
         raise ValueError(f"El prompt debe ser un texto con al menos una letra y es {prompt!r}.")
-    if not decoding._is_count(samples, 2) or not decoding._is_count(seed, 0):
+    if not is_count(samples, 2) or not is_count(seed, 0):
         raise ValueError(f"samples debe ser un entero desde 2 y seed desde 0; son {samples!r} y {seed!r}.")
-    ids = tokenizer(prompt, return_tensors="pt").input_ids.to(model.device).repeat(samples, 1)  # (B, T)
-    common = {"max_new_tokens": max_new_tokens, "eos_token_id": eos_token_id}
+    ids = tokenizer(prompt, return_tensors="pt").input_ids.to(model.device).repeat(int(samples), 1)  # (B, T)
+    common = {
+        "attention_mask": torch.ones_like(ids),  # todas las filas son el prompt: no hay relleno
+        "max_new_tokens": max_new_tokens,
+        "eos_token_id": eos_token_id,
+    }
     decoding.stream(model, ids, **common)  # comprueba la entrada; aún no calcula nada
+    eos = _validate.special_ids(model, "eos_token_id", eos_token_id)
 
     rows, texts = {}, {}
     for name, options in plans.items():
         write = decoding.beam_search if options.get("num_beams", 1) > 1 else decoding.generate
         given = {k: v for k, v in options.items() if write is decoding.beam_search or k in ("transforms", "select")}
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-            torch.manual_seed(seed)
+            torch.manual_seed(int(seed))
             start = time.perf_counter()
             result = write(model, ids, **common, **given)
             seconds = time.perf_counter() - start
-        written = [_until(row, eos_token_id) for row in result.new_ids.tolist()]
+        written = [_until(row, eos) for row in result.new_ids.tolist()]
         n_tokens = sum(map(len, written))
         texts[name] = [tokenizer.decode(row, skip_special_tokens=True) for row in written]
         rows[name] = {
@@ -159,18 +164,22 @@ def _check_strategies(strategies) -> dict[str, dict]:
         strategies = {name: STRATEGIES[name] for name in names}
     if not strategies:
         raise ValueError(f"No hay estrategias que comparar: he recibido {strategies!r}.")
+    plans = {}
     for name, options in strategies.items():
         unknown = [key for key in options if key not in OPTIONS] if isinstance(options, Mapping) else [options]
         if unknown:
             raise ValueError(f"La estrategia {name!r} trae {unknown}. Las opciones que hay son: {', '.join(OPTIONS)}.")
-        transforms, select = options.get("transforms", ()), options.get("select", decoding.greedy)
+        options = dict(options)
+        if isinstance(options.get("transforms"), Iterator):  # se leerá varias veces
+            options["transforms"] = tuple(options["transforms"])
+        transforms, select = options.get("transforms"), options.get("select", decoding.greedy)
         num_beams, length_penalty = options.get("num_beams", 1), options.get("length_penalty", 1.0)
-        if callable(transforms) or isinstance(transforms, str) or not all(map(callable, transforms)):
+        if transforms is not None and (not isinstance(transforms, Iterable) or not all(map(callable, transforms))):
             raise ValueError(
                 f"En la estrategia {name!r}, transforms debe ser una lista de transformaciones y es {transforms!r}. "
                 "Por ejemplo: [decoding.temperature(0.7)]."
             )
-        if not callable(select) or not decoding._is_count(num_beams) or not decoding._is_number(length_penalty):
+        if not callable(select) or not is_count(num_beams) or not is_number(length_penalty):
             raise ValueError(
                 f"En la estrategia {name!r}, select debe ser una función (decoding.sample), num_beams un entero desde "
                 f"1 y length_penalty un número; son {select!r}, {num_beams!r} y {length_penalty!r}."
@@ -180,8 +189,11 @@ def _check_strategies(strategies) -> dict[str, dict]:
                 f"La estrategia {name!r} mezcla opciones que no van juntas, {list(options)}: con haces (num_beams > 1) "
                 "no hay select, y sin ellos no hay length_penalty. Quita lo que sobra."
             )
-    return {name: dict(options) for name, options in strategies.items()}
+        plans[name] = options
+    return plans
 
 
-def _until(ids: list[int], eos: int | None) -> list[int]:
-    return ids[: ids.index(eos) + 1] if eos in ids else ids
+def _until(ids: list[int], eos: Sequence[int]) -> list[int]:
+    """Lo escrito, hasta su primer EOS incluido."""
+    end = next((i for i, token in enumerate(ids) if token in eos), len(ids))
+    return ids[: end + 1]

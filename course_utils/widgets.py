@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from . import decoding, plots
+from . import _validate, decoding, plots
 
 HINT = "Explorador interactivo: ejecuta esta celda para usarlo. Debajo, lo mismo como dibujo."
 
@@ -46,8 +46,7 @@ class Explorer:
     def __init__(self, model, tokenizer, prompt: str = "Había una vez", *, top_n: int = 8, seed: int = 0):
         import ipywidgets as w
 
-        if not decoding._is_count(top_n):
-            raise ValueError(f"top_n debe ser un entero mayor o igual que 1 y es {top_n!r}.")
+        _validate.count("top_n", top_n)
         self.model, self.tokenizer, self.top_n, self.seed = model, tokenizer, top_n, seed
         wide = {"continuous_update": False, "style": {"description_width": "110px"}, "layout": {"width": "630px"}}
         self.prompt = w.Text(value=prompt, description="Prompt", **wide)

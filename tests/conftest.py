@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # antes de cargar torch; con varios procesos, mucho más rápido
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import functools

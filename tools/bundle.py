@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
+
+from course_utils._files import atomic
 
 from . import environment
 
@@ -64,7 +65,7 @@ def course_files() -> list[str]:
     names = {name for name in listed.decode("utf-8").split("\0") if name and (ROOT / name).is_file()}
     for pattern in ("slides/dist/**/*", "slides/*.pdf", "slides/*.html"):
         names |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.is_file()}
-    return sorted(name for name in names if not name.startswith((".ci/", "wheels/")))
+    return sorted(name for name in names if not name.startswith((".ci/", ".github/", "wheels/")))
 
 
 def has_cuda() -> bool:
@@ -83,42 +84,37 @@ def collect_wheels(folder: Path) -> None:
     # setuptools, porque el curso se instala construyéndolo allí sin red.
     wanted = ["setuptools", *project["dependencies"], *project["optional-dependencies"]["lab"]]
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), "--progress-bar", "off"]
-    command += ["-c", "constraints.txt", *shlex.split(os.environ.get("PIP_ARGS", ""), posix=os.name != "nt")]
-    temporary = Path(environment.VENV, "tmp")  # donde setup_env manda a pip a trabajar
+    command += ["-c", "constraints.txt", *environment.split_arguments(os.environ.get("PIP_ARGS", ""))]
+    temporary = Path(environment.VENV, "tmp")  # donde tools/environment.py manda a pip a trabajar
     temporary.mkdir(parents=True, exist_ok=True)
     try:
         status, lines = environment.run([*command, *wanted])
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     if status:
-        raise environment.PipError(lines)
+        raise environment.SetupError(environment.explain_pip_failure(lines))
     (folder / environment.WHEELS_INFO).write_text(json.dumps(environment.this_python()) + "\n", encoding="utf-8")
 
 
 def write_zip(path: Path, entries: list[tuple[str, Path | bytes]], date: tuple) -> None:
     """Un zip que solo depende de los nombres y los contenidos: en orden, sin permisos y con una sola fecha."""
     total = sum(len(content) if isinstance(content, bytes) else content.stat().st_size for _, content in entries)
-    temporary = path.with_name(path.name + ".tmp")
     bar = tqdm(total=total, unit="B", unit_scale=True, desc="comprimiendo", disable=None)
-    try:
-        with bar, zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in sorted(entries):
-                info = zipfile.ZipInfo(name, date)
-                info.external_attr = 0o644 << 16
-                ready = name.endswith((".whl", ".safetensors", ".png", ".pdf"))  # comprimir otra vez no ahorra nada
-                info.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
-                if isinstance(content, Path):
-                    info.file_size = content.stat().st_size  # así sabe si le hace falta ZIP64
-                    with content.open("rb") as source, archive.open(info, "w") as target:
-                        while block := source.read(1 << 20):
-                            target.write(block)
-                            bar.update(len(block))
-                else:
-                    archive.writestr(info, content)
-                    bar.update(len(content))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic(path) as temporary, bar, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in sorted(entries):
+            info = zipfile.ZipInfo(name, date)
+            info.external_attr = 0o644 << 16
+            ready = name.endswith((".whl", ".safetensors", ".png", ".pdf"))  # comprimir otra vez no ahorra nada
+            info.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
+            if isinstance(content, Path):
+                info.file_size = content.stat().st_size  # así sabe si le hace falta ZIP64
+                with content.open("rb") as source, archive.open(info, "w") as target:
+                    while block := source.read(1 << 20):
+                        target.write(block)
+                        bar.update(len(block))
+            else:
+                archive.writestr(info, content)
+                bar.update(len(content))
 
 
 def sha256(path: Path) -> str:

@@ -8,28 +8,25 @@ torch, que se queda en la de constraints.txt porque otra serían varios GB, y Py
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 from . import ROOT
+from .pins import parse_pins
 
 VENV = ROOT / ".venv-colab"
 OURS = {"torch"}  # lo que no se toma de Colab
 
 
-def read_pins(path: Path) -> dict[str, str]:
-    """Las versiones fijadas en un archivo, con los nombres en su forma canónica."""
-    found = re.findall(r"^([\w.-]+)==(\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
-
-
 def merged(root: Path = ROOT) -> str:
     """El texto de un archivo de restricciones: las versiones de Colab y, para lo demás, las nuestras."""
-    colab = read_pins(root / "tools" / "colab_versions.txt")
-    pins = read_pins(root / "constraints.txt") | {name: pin for name, pin in colab.items() if name not in OURS}
+    ours, colab = (
+        parse_pins((root / name).read_text(encoding="utf-8"))
+        for name in ("constraints.txt", "tools/colab_versions.txt")
+    )
+    pins = ours | {name: pin for name, pin in colab.items() if name not in OURS}
     return "".join(f"{name}=={pin}\n" for name, pin in sorted(pins.items()))
 
 

@@ -5,11 +5,12 @@
     python3 tools/environment.py --clean          borra el entorno y las cachés
     python tools/environment.py --lab-settings    solo pone JupyterLab en español, en el entorno activo (conda, Binder)
 
+Con --only-this-python no busca otro Python si el que lo ejecuta no vale. La variable PIP_ARGS lleva opciones para pip.
 Si al lado hay una carpeta `wheels` (la del paquete que hace `make bundle`), instala de ella y no usa la red.
 
-Lo llaman `make lab` y `make test`; sin make (Windows) se llama a mano. Solo usa la biblioteca estándar
-y una sintaxis antigua a propósito: un Python viejo tiene que poder leer este archivo entero para decir
-con palabras claras que es viejo. Por eso no hay aquí f-strings ni anotaciones.
+Lo llaman `make lab` y `make test`; sin make (Windows) se llama a mano. Solo usa la biblioteca estándar y una sintaxis
+antigua a propósito: un Python viejo tiene que poder leer este archivo entero para decir con palabras claras que es
+viejo. Por eso no hay aquí f-strings ni anotaciones.
 
 Estados de `.venv`, según el sello `.venv/curso.sello` que se escribe al terminar bien:
   sello al día           -> no se toca nada
@@ -19,9 +20,9 @@ Estados de `.venv`, según el sello `.venv/curso.sello` que se escribe al termin
 
 from __future__ import print_function, unicode_literals
 
+import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import platform
@@ -31,6 +32,7 @@ import shutil
 import subprocess
 import sys
 import time
+from io import open
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -40,60 +42,35 @@ LOG = os.path.join(ROOT, "instalacion.log")
 WHEELS = os.path.join(ROOT, "wheels")
 WHEELS_INFO = "para.json"  # para qué Python y qué sistema son
 PINNED_FILES = ("pyproject.toml", "constraints.txt")
+CACHES = (".venv-colab", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", ".benchmarks")
+OPTIONS = ("--clean", "--lab-settings", "--only-this-python")
 
 MIN_PYTHON = (3, 11)
 TESTED_PYTHONS = ("3.11", "3.12", "3.13")  # 3.11 primero: es el que ejecuta la integración continua
+THIS_PYTHON = "{}.{}".format(*sys.version_info[:2])
 
 GB = 1000.0**3
 FRESH_GB = 3.0  # .venv ocupa 1,8 GB con el torch de CPU; el resto es para las descargas
 UPDATE_GB = 0.5
-CUDA_GB = 10.0  # en Linux, el torch que pip elige por sí solo trae las bibliotecas de CUDA
+CUDA_GB = 10  # en Linux, el torch que pip elige por sí solo trae las bibliotecas de CUDA
 
 LAB_SETTINGS = {
     "@jupyterlab/translation-extension:plugin": {"locale": "es_ES"},
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
-NO_SPACE = (
-    "No space left on device",
-    "Errno 28",
-    "not enough space on the disk",
-    "WinError 112",
-    "Disk quota exceeded",
-)
+NO_SPACE = "No space left on device|Errno 28|not enough space on the disk|WinError 112|Disk quota exceeded"
 NO_NETWORK = (
-    "NewConnectionError",
-    "Failed to establish a new connection",
-    "NameResolutionError",
-    "Temporary failure in name resolution",
-    "Name or service not known",
-    "nodename nor servname",
-    "getaddrinfo failed",
-    "Network is unreachable",
-    "ConnectTimeout",
-    "Read timed out",
-    "ReadTimeoutError",
-    "ConnectionResetError",
-    "Connection refused",
-    "IncompleteRead",
-    "ProxyError",
-    "Max retries exceeded",
-    "CERTIFICATE_VERIFY_FAILED",
+    "NewConnectionError|Failed to establish a new connection|NameResolutionError|Temporary failure in name resolution|"
+    "Name or service not known|nodename nor servname|getaddrinfo failed|Network is unreachable|ConnectTimeout|"
+    "Read timed out|ReadTimeoutError|ConnectionResetError|Connection refused|IncompleteRead|ProxyError|"
+    "Max retries exceeded|CERTIFICATE_VERIFY_FAILED"
 )
-NO_VERSION = ("No matching distribution found", "ResolutionImpossible", "Requires-Python")
+NO_VERSION = "No matching distribution found|ResolutionImpossible|Requires-Python"
 
 
 class SetupError(Exception):
     """Algo que la persona puede arreglar: el texto dice qué pasó y cómo seguir."""
-
-
-class PipError(SetupError):
-    """pip falló. `disk_full`: por falta de sitio; `untouched`: antes de tocar los paquetes instalados."""
-
-    def __init__(self, lines):
-        SetupError.__init__(self, explain_pip_failure(lines))
-        self.disk_full = any(text in line for text in NO_SPACE for line in lines)
-        self.untouched = not any(line.startswith("Installing collected packages") for line in lines)
 
 
 def say(text, stream=None):
@@ -111,7 +88,37 @@ def decimal(value):
     return "{:.1f}".format(value).replace(".", ",")
 
 
-# --- Python ---------------------------------------------------------------------------------------
+def indented(lines):
+    return "\n".join("    " + line for line in lines)
+
+
+def write_text(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def remove(path):
+    """Borra un archivo o una carpeta; de un enlace, solo el enlace. Si no puede, lo dice el OSError."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def empty_venv():
+    """Vacía la carpeta, que puede estar en otro disco: si `.venv` es un enlace, sigue apuntando a ella."""
+    for name in os.listdir(VENV) if os.path.isdir(VENV) else ():
+        remove(os.path.join(VENV, name))
+
+
+def read_json(path):
+    """Lo que dice un archivo JSON; un diccionario vacío si no está o no se entiende."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (EnvironmentError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def python_error(version):
@@ -129,25 +136,13 @@ def python_error(version):
 
 def this_python():
     """De qué dependen los paquetes compilados: la versión de Python y el sistema."""
-    return {
-        "python": "{}.{}".format(*sys.version_info[:2]),
-        "system": "{} {}".format(sys.platform, platform.machine()),
-    }
-
-
-def wheels_python():
-    """Para qué Python y qué sistema son los paquetes de wheels/, o None si no los hay o no lo dicen."""
-    try:
-        with io.open(os.path.join(WHEELS, WHEELS_INFO), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, IOError, ValueError):
-        return None
+    return {"python": THIS_PYTHON, "system": "{} {}".format(sys.platform, platform.machine())}
 
 
 def wheels_error():
     """Mensaje si los paquetes de wheels/ no valen para este Python, o None."""
-    made = wheels_python()
-    if made is None or made == this_python():
+    made = read_json(os.path.join(WHEELS, WHEELS_INFO))
+    if not made or made == this_python():
         return None
     return (
         "Los paquetes de la carpeta «wheels» son para Python {python} en {system}, y el tuyo es Python {0} en {1}.\n"
@@ -160,12 +155,10 @@ def wheels_error():
 
 def find_newer_python():
     """Orden que arranca un Python adecuado del PATH (lista), o None."""
-    versions = [wheels_python()["python"]] if wheels_python() else TESTED_PYTHONS
-    candidates = [["python" + version] for version in versions]
-    if os.name == "nt":
-        candidates = [["py", "-" + version] for version in versions]
+    made = read_json(os.path.join(WHEELS, WHEELS_INFO)).get("python")
     probe = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < {!r})".format(MIN_PYTHON)
-    for command in candidates:
+    for version in [made] if made else TESTED_PYTHONS:
+        command = ["py", "-" + version] if os.name == "nt" else ["python" + version]
         try:
             with open(os.devnull, "w") as null:
                 if subprocess.call(command + ["-c", probe], stdout=null, stderr=null) == 0:
@@ -173,25 +166,6 @@ def find_newer_python():
         except OSError:
             continue  # no está en el PATH
     return None
-
-
-def check_venv_module():
-    """Debian y Ubuntu reparten `ensurepip` en un paquete aparte, que puede faltar."""
-    try:
-        import ensurepip  # noqa: F401
-        import venv  # noqa: F401
-    except ImportError as error:
-        raise SetupError(
-            "A tu Python le falta el módulo «{}», que crea los entornos virtuales.\n"
-            "Cómo seguir: en Debian o Ubuntu, instálalo con\n"
-            "    sudo apt install python{}.{}-venv\n"
-            "En otro sistema, reinstala Python desde https://www.python.org/downloads/. Y repite la orden.".format(
-                getattr(error, "name", None) or "venv", *sys.version_info[:2]
-            )
-        )
-
-
-# --- disco ----------------------------------------------------------------------------------------
 
 
 def free_gb():
@@ -204,27 +178,6 @@ def disk_error(needed_gb):
         "Cómo seguir: libera espacio (la papelera, las descargas viejas, `python3 -m pip cache purge`) o lleva el\n"
         "clon a un disco con más sitio, y repite la orden. Sin instalar nada: abre los cuadernos en Colab (README)."
     ).format(decimal(free_gb()), ROOT, decimal(needed_gb))
-
-
-def check_disk(needed_gb):
-    if free_gb() < needed_gb:
-        raise SetupError(disk_error(needed_gb))
-
-
-def warn_about_cuda():
-    """No se puede parar aquí: qué torch llega depende de cómo esté configurado pip."""
-    if os.path.isdir(WHEELS):
-        return  # lo que llega es lo que hay ahí
-    if sys.platform.startswith("linux") and not os.environ.get("PIP_ARGS") and free_gb() < CUDA_GB:
-        say(
-            "Aviso: quedan {} GB libres. En Linux, pip suele traer el torch con CUDA, que pide unos {} GB; sin GPU,\n"
-            "el de CPU cabe en {} GB: mira «Solo CPU» en el README.".format(
-                decimal(free_gb()), decimal(CUDA_GB), decimal(FRESH_GB)
-            )
-        )
-
-
-# --- estado de .venv ------------------------------------------------------------------------------
 
 
 def venv_python():
@@ -241,56 +194,48 @@ def venv_version():
         return None
 
 
-def fingerprint():
-    """De qué depende el entorno: Python, carpeta, paquetes, versiones fijadas y ajustes de JupyterLab."""
-    digest = hashlib.sha256(json.dumps(LAB_SETTINGS, sort_keys=True).encode())
-    for name in PINNED_FILES:
-        with io.open(os.path.join(ROOT, name), "rb") as file:
-            digest.update(file.read().replace(b"\r\n", b"\n"))
-    return {"python": venv_version(), "carpeta": VENV, "curso": course(), "versiones": digest.hexdigest()}
-
-
 def course():
     """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas."""
     return ".[lab]" if os.path.isdir(WHEELS) else ".[dev]"
 
 
-def read_stamp():
-    try:
-        with io.open(STAMP, encoding="utf-8") as file:
-            stamp = json.load(file)
-    except (OSError, IOError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) else {}
-
-
-def write_text(path, text):
-    """Escribe de una vez: un corte deja el archivo viejo o el nuevo, nunca medio."""
-    with io.open(path + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
+def fingerprint():
+    """De qué depende el entorno: Python, carpeta, paquetes, versiones fijadas y ajustes de JupyterLab."""
+    digest = hashlib.sha256(json.dumps(LAB_SETTINGS, sort_keys=True).encode())
+    for name in PINNED_FILES:
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(file.read().replace(b"\r\n", b"\n"))
+    return {"python": venv_version(), "carpeta": VENV, "curso": course(), "versiones": digest.hexdigest()}
 
 
 def is_ready():
-    stamp = read_stamp()
+    stamp = read_json(STAMP)
     return bool(stamp.get("python")) and stamp == fingerprint()
 
 
 def needs_rebuild():
     """¿Hay que empezar de cero? Sin sello no se sabe qué quedó a medias; otro Python no ve los paquetes."""
     minor = (venv_version() or "").rpartition(".")[0]
-    return not minor or read_stamp().get("python", "").rpartition(".")[0] != minor
+    return not minor or read_json(STAMP).get("python", "").rpartition(".")[0] != minor
 
 
-# --- instalación ----------------------------------------------------------------------------------
+def split_arguments(text, windows=os.name == "nt"):
+    """Las opciones que hay en un texto, separadas como en la terminal; en Windows, «\\» es parte de una ruta."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    if windows:
+        lexer.escape = ""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise SetupError("A PIP_ARGS le falta cerrar unas comillas: {}\nCómo seguir: ciérralas.".format(text))
 
 
 def child_environment():
     environment = dict(os.environ, PYTHONUTF8="1", PYTHONUNBUFFERED="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
     environment["PIP_USER"] = "0"  # un `user = true` en la configuración de pip no vale dentro de un entorno
     # Descargas y compilaciones van al mismo disco que .venv: así basta con mirar un disco, y /tmp puede ser pequeño.
-    for name in ("TMPDIR", "TEMP", "TMP"):
-        environment[name] = os.path.join(VENV, "tmp")
+    environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), os.path.join(VENV, "tmp")))
     environment.pop("PYTHONHOME", None)
     return environment
 
@@ -299,9 +244,8 @@ def progress_line(line):
     """Traduce las pocas líneas de pip que interesan a quien espera; None para las demás."""
     download = re.match(r"\s*Downloading (\S+?)-\d\S* \(([\d.]+) (MB|GB)\)", line)
     if download and (download.group(3) == "GB" or float(download.group(2)) >= 5):
-        return "  descargando {} ({} {})…".format(
-            download.group(1), download.group(2).replace(".", ","), download.group(3)
-        )
+        name, size, unit = download.groups()
+        return "  descargando {} ({} {})…".format(name, size.replace(".", ","), unit)
     if line.startswith("Installing collected packages:") and "," in line:
         return "  instalando {} paquetes…".format(line.count(",") + 1)
     return None
@@ -309,88 +253,87 @@ def progress_line(line):
 
 def explain_pip_failure(lines):
     """De la salida de pip, qué pasó y cómo seguir."""
-    output = "\n".join(lines)
-    if any(text in output for text in NO_SPACE):
+    output, errors = "\n".join(lines), indented(line for line in lines if line.startswith("ERROR"))[-800:]
+    if re.search(NO_SPACE, output):
         message = "El disco se llenó a media instalación. " + disk_error(FRESH_GB)
         if sys.platform.startswith("linux"):
-            message += "\nCon CUDA hacen falta unos {} GB: sin GPU, mira «Solo CPU» en el README.".format(
-                decimal(CUDA_GB)
-            )
+            message += "\nCon CUDA hacen falta unos {} GB: sin GPU, mira «Solo CPU» en el README.".format(CUDA_GB)
         return message
-    if any(text in output for text in NO_NETWORK):
+    if re.search(NO_NETWORK, output):
         return (
             "No se pudieron descargar los paquetes: pip no llega a la red.\n"
             "Cómo seguir: comprueba la conexión (¿hay un proxy?, ¿una wifi que pide identificarse?) y repite la\n"
             "orden; lo ya descargado no se pierde. La red solo hace falta la primera vez: después el curso va sin ella."
         )
-    if any(text in output for text in NO_VERSION) and os.path.isdir(WHEELS):
+    if re.search(NO_VERSION, output) and os.path.isdir(WHEELS):
         return (
             "A la carpeta «wheels» le falta algún paquete:\n{}\n"
             "Cómo seguir: descomprime otra vez el zip entero y repite la orden; si vuelve a pasar, pide otro zip.\n"
             "Con red, borra la carpeta «wheels» y repite la orden: los paquetes se descargan."
-        ).format("\n".join("    " + line for line in lines if line.startswith("ERROR"))[-800:])
-    if any(text in output for text in NO_VERSION):
+        ).format(errors)
+    if re.search(NO_VERSION, output):
         return (
             "pip no encuentra alguna de las versiones de constraints.txt para Python {} en este sistema:\n{}\n"
             "Cómo seguir: usa un Python de 64 bits de los probados ({}), p. ej. `make lab PYTHON=python3.12`.\n"
             "Sin instalar nada: abre los cuadernos en Colab (README)."
-        ).format(
-            "{}.{}".format(*sys.version_info[:2]),
-            "\n".join("    " + line for line in lines if line.startswith("ERROR"))[-800:],
-            ", ".join(TESTED_PYTHONS),
-        )
+        ).format(THIS_PYTHON, errors, ", ".join(TESTED_PYTHONS))
     return (
         "pip no pudo instalar los paquetes. Sus últimas líneas:\n{}\n"
         "Cómo seguir: repite la orden; si vuelve a pasar, `make clean` y otra vez. La salida completa está en\n"
         "«{}»: adjúntala si abres una incidencia."
-    ).format("\n".join("    " + line for line in lines[-12:]), os.path.basename(LOG))
+    ).format(indented(lines[-12:]), os.path.basename(LOG))
 
 
-def run(command):
-    """Ejecuta y devuelve (código de salida, líneas de salida), contando el avance en español."""
+def run(command, watch=lambda line: None):
+    """Ejecuta y devuelve (código de salida, líneas de salida), contando el avance en español; `watch` ve cada línea."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     lines = []
     for raw in iter(process.stdout.readline, b""):
         lines.append(raw.decode("utf-8", "replace").rstrip())
+        watch(lines[-1])
         message = progress_line(lines[-1])
         if message:
             say(message)
     return process.wait(), lines
 
 
+def spoil_stamp(line):
+    """En cuanto pip empieza a cambiar lo instalado, el entorno está a medias y su sello ya no vale.
+
+    Si falla o se corta antes (sin red, por ejemplo), el entorno que había sigue entero y basta con ponerlo al día.
+    """
+    if line.startswith("Installing collected packages"):
+        remove(STAMP)
+
+
 def pip_install(*requirements):
     command = [venv_python(), "-m", "pip", "install", "--progress-bar", "off", "-c", "constraints.txt"]
     if os.path.isdir(WHEELS):
         command += ["--no-index", "--find-links", WHEELS]
-    command += shlex.split(os.environ.get("PIP_ARGS", ""), posix=os.name != "nt")
-    status, lines = run(command + list(requirements))
+    command += split_arguments(os.environ.get("PIP_ARGS", ""))
+    status, lines = run(command + list(requirements), spoil_stamp)
     if status == 0:
         return
-    try:
+    if re.search(NO_SPACE, "\n".join(lines)) and not os.path.exists(STAMP):
+        empty_venv()  # a medias no sirve, y el sitio hace falta
+    with contextlib.suppress(OSError):  # el registro es una ayuda: sin él, el mensaje vale igual
         write_text(LOG, "\n".join(lines) + "\n")
-    except OSError:
-        pass  # el registro es una ayuda: sin él, el mensaje vale igual
-    raise PipError(lines)
+    raise SetupError(explain_pip_failure(lines))
 
 
 def create_venv():
-    status, lines = run([sys.executable, "-m", "venv", VENV])
-    if status == 0:
-        return
-    if PipError(lines).disk_full:
-        raise PipError(lines)
-    raise SetupError(
-        "No se pudo crear el entorno virtual «.venv» con Python {}.{}:\n{}\n"
-        "Cómo seguir: en Debian o Ubuntu, `sudo apt install python{}.{}-venv`; en otros, reinstala Python.".format(
-            sys.version_info[0],
-            sys.version_info[1],
-            "\n".join("    " + line for line in lines[-6:]),
-            sys.version_info[0],
-            sys.version_info[1],
+    """Crea .venv. Debian y Ubuntu reparten `ensurepip` en un paquete aparte, que puede faltar."""
+    status, lines = run([sys.executable, "-m", "venv", os.path.realpath(VENV)])  # venv no admite un enlace
+    if status and re.search(NO_SPACE, "\n".join(lines)):
+        raise SetupError(explain_pip_failure(lines))
+    if status:
+        raise SetupError(
+            "No se pudo crear el entorno virtual «.venv» con Python {0}:\n{1}\n"
+            "Cómo seguir: en Debian o Ubuntu, `sudo apt install python{0}-venv`; en otros, reinstala Python desde\n"
+            "https://www.python.org/downloads/. Y repite la orden.".format(THIS_PYTHON, indented(lines[-6:]))
         )
-    )
 
 
 def configure_lab(prefix):
@@ -401,100 +344,72 @@ def configure_lab(prefix):
 
 
 def install():
-    start = time.time()
-    check_venv_module()
-    if needs_rebuild():
-        if os.path.isdir(VENV):
-            say("Hay un entorno a medias o de otro Python: lo rehago desde cero…")
-            shutil.rmtree(VENV)
-        check_disk(FRESH_GB)
-        warn_about_cuda()
-        say(
-            "Preparo el entorno del curso en .venv con Python {}.{} (solo la primera vez; unos minutos)…".format(
-                *sys.version_info[:2]
-            )
-        )
+    start, rebuild = time.time(), needs_rebuild()
+    if free_gb() < (FRESH_GB if rebuild else UPDATE_GB):
+        raise SetupError(disk_error(FRESH_GB if rebuild else UPDATE_GB))
+    if rebuild:
+        text = "Preparo el entorno del curso en .venv con Python {}, desde cero (unos minutos)…"
+        say(text.format(THIS_PYTHON))
+        empty_venv()
     else:
-        check_disk(UPDATE_GB)
         say("Pongo al día el entorno del curso (.venv)…")
-    previous = read_stamp()
-    if previous:
-        os.remove(STAMP)  # desde aquí y hasta el final, el entorno está a medias
-    os.makedirs(os.path.join(VENV, "tmp"), exist_ok=True)
+    create_venv()
+    temporary = os.path.join(VENV, "tmp")
+    os.makedirs(temporary, exist_ok=True)
     try:
-        create_venv()
         # setuptools, fijado y dentro del entorno: así instalar el paquete del curso no descarga nada más.
         pip_install("setuptools")
         pip_install("--no-build-isolation", "-e", course())
-    except PipError as error:
-        shutil.rmtree(os.path.join(VENV, "tmp"), ignore_errors=True)
-        if previous and error.untouched:  # el entorno de antes sigue entero: la próxima vez se pone al día
-            write_text(STAMP, json.dumps(previous))
-        elif error.disk_full:
-            shutil.rmtree(VENV, ignore_errors=True)  # a medias no sirve, y el sitio hace falta
-        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     configure_lab(VENV)
-    shutil.rmtree(os.path.join(VENV, "tmp"), ignore_errors=True)
-    if os.path.exists(LOG):
-        os.remove(LOG)
+    remove(LOG)
     write_text(STAMP, json.dumps(fingerprint(), indent=2) + "\n")
-    seconds = int(time.time() - start)
-    say("Entorno listo en {} min {} s.".format(seconds // 60, seconds % 60))
+    say("Entorno listo en {} min {} s.".format(*divmod(int(time.time() - start), 60)))
 
 
-class Lock(object):
-    """Un solo instalador a la vez; el sistema suelta el candado aunque el proceso muera."""
-
-    def __enter__(self):
-        self.file = open(LOCK, "a")
-        try:
-            self._acquire(wait=False)
-        except (OSError, IOError):
-            say("Otra orden está preparando el entorno: espero a que termine…")
-            self._acquire(wait=True)
-        return self
-
-    def _acquire(self, wait):
+def take(file):
+    """Pide el candado y dice si se puede seguir: es nuestro, o este sistema de archivos no sabe de candados."""
+    try:
         if os.name == "nt":
             import msvcrt
 
-            while True:
-                try:
-                    self.file.seek(0)
-                    return msvcrt.locking(self.file.fileno(), msvcrt.LK_NBLCK, 1)
-                except OSError:
-                    if not wait:
-                        raise
-                    time.sleep(1)
-        import fcntl
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
 
-        fcntl.flock(self.file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)  # los de «lo tiene otro»
+    return True
 
-    def __exit__(self, *error):
-        self.file.close()
+
+@contextlib.contextmanager
+def lock():
+    """Un solo instalador a la vez; el sistema suelta el candado aunque el proceso muera, y el archivo se queda."""
+    with open(LOCK, "a") as file:
+        if not take(file):
+            say("Otra orden está preparando el entorno: espero a que termine…")
+            while not take(file):
+                time.sleep(1)
+        yield
 
 
 def clean():
-    """Borra lo que se puede volver a hacer; nunca un archivo tuyo."""
-    for name in (
-        ".venv",
-        ".venv-colab",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".hypothesis",
-        ".benchmarks",
-        "build",
-        "course_utils.egg-info",
-    ):
-        shutil.rmtree(os.path.join(ROOT, name), ignore_errors=True)
-    for path in (LOCK, LOG):
-        if os.path.exists(path):
-            os.remove(path)
+    """Borra lo que se puede volver a hacer; nunca un archivo tuyo ni lo que haya en build/ (el zip del aula)."""
+    places = [os.path.join(ROOT, name) for name in CACHES + ("course_utils.egg-info",)] + [LOG]
     for folder in ("course_utils", "tools", "tests"):
         for parent, children, _ in os.walk(os.path.join(ROOT, folder)):
             if "__pycache__" in children:
-                shutil.rmtree(os.path.join(parent, "__pycache__"), ignore_errors=True)
+                places.append(os.path.join(parent, "__pycache__"))
+    with lock():
+        target = os.path.realpath(VENV) if os.path.islink(VENV) else None
+        for path in places + [VENV]:
+            remove(path)
     say("Borrados el entorno (.venv) y las cachés.")
+    if target:
+        say("«.venv» era un enlace: se ha borrado el enlace, y la carpeta «{}» sigue donde estaba.".format(target))
 
 
 def explain_os_error(error):
@@ -511,44 +426,43 @@ def explain_os_error(error):
     ).format(error)
 
 
+def prepare(arguments):
+    """Deja el entorno listo con este Python o, si no vale, con otro que haya en el PATH; devuelve el código."""
+    problem = python_error(sys.version_info) or wheels_error()
+    if problem:
+        newer = None if "--only-this-python" in arguments else find_newer_python()
+        if newer is None:
+            raise SetupError(problem)
+        text = "Tu Python es el {}, que aquí no sirve: sigo con {}, que también está instalado."
+        say(text.format(THIS_PYTHON, " ".join(newer)))
+        return subprocess.call(newer + [os.path.abspath(__file__), "--only-this-python"])
+    with lock():
+        if not is_ready():  # quizá lo acaba de preparar otra orden
+            install()
+    return 0
+
+
 def main(arguments):
     try:
-        if "--clean" in arguments:
+        unknown = [argument for argument in arguments if argument not in OPTIONS]
+        if "--help" in unknown or "-h" in unknown:
+            say(__doc__)
+        elif unknown:
+            raise SetupError("No conozco «{}». Vale --help, {}.".format(unknown[0], ", ".join(OPTIONS)))
+        elif "--clean" in arguments:
             clean()
-            return 0
-        if "--lab-settings" in arguments:
+        elif "--lab-settings" in arguments:
             configure_lab(sys.prefix)
             say("JupyterLab empezará en español en el entorno «{}».".format(sys.prefix))
-            return 0
-        if is_ready():
-            return 0
-        problem = python_error(sys.version_info) or wheels_error()
-        if problem:
-            newer = None if "--only-this-python" in arguments else find_newer_python()
-            if newer is None:
-                raise SetupError(problem)
-            say(
-                "Tu Python es el {}.{}, que aquí no sirve: sigo con {}, que también está instalado.".format(
-                    sys.version_info[0], sys.version_info[1], " ".join(newer)
-                )
-            )
-            return subprocess.call(newer + [os.path.abspath(__file__), "--only-this-python"] + arguments)
-        if "{}.{}".format(*sys.version_info[:2]) not in TESTED_PYTHONS:
-            say(
-                "Aviso: el curso está probado con Python {}; con el tuyo ({}.{}) puede faltar algún paquete.".format(
-                    ", ".join(TESTED_PYTHONS), *sys.version_info[:2]
-                )
-            )
-        with Lock():
-            if not is_ready():  # quizá lo acaba de preparar otra orden
-                install()
+        elif not is_ready():
+            return prepare(arguments)
         return 0
     except SetupError as error:
         say("\n✗ " + error.args[0], sys.stderr)
     except KeyboardInterrupt:
         say("\n✗ Instalación interrumpida. La próxima vez que llames a make se repara sola.", sys.stderr)
         return 130
-    except (OSError, IOError) as error:
+    except EnvironmentError as error:
         say("\n✗ " + explain_os_error(error), sys.stderr)
     return 1
 

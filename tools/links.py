@@ -1,7 +1,7 @@
 """Los enlaces del curso: los externos, escritos una vez en enlaces.toml, y los del propio repositorio.
 
 Lo usan los programas que construyen los cuadernos y las páginas, el que comprueba los enlaces y el que cambia el curso
-de repositorio. Solo pide la biblioteca estándar.
+de repositorio.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from . import ROOT
 DATA = "notebooks/fuente/enlaces.toml"
 COLAB = "https://colab.research.google.com"
 SLUG = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}?"
-FIELDS = {"title", "url", "arxiv", "doi", "authors", "others", "year", "journal", "book"}
+FIELDS = {"title": str, "url": str, "arxiv": str, "doi": str, "journal": str}
+FIELDS |= {"authors": list, "others": bool, "year": int, "book": bool}
+KINDS = {str: "un texto, entre comillas", list: "una lista de textos", bool: "true o false", int: "un número entero"}
 SKIPPED_FOLDERS = {"__pycache__", "build", "dist", "corpus", "node_modules"}
 CODE = r"(?P<code>```.*?```|~~~.*?~~~|(?P<ticks>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`))"
 _REFERENCE = re.compile(CODE + r"|\[(?P<text>[^\[\]]*)\]\(enlace:(?P<key>[^)\s]*)\)", re.DOTALL)
@@ -75,13 +78,11 @@ def load_links(root: Path = ROOT) -> dict[str, Link]:
     ValueError
         Si el archivo no se puede leer, a una entrada le falta o le sobra algo, o dos llevan la misma dirección.
     """
-    import tomllib  # aquí, para que fork_course.py valga con un Python más viejo
-
     try:
         data = tomllib.loads((root / DATA).read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"falta {DATA}, con las direcciones de los enlaces.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # ni TOML ni, quizá, UTF-8
         raise ValueError(f"{DATA} no es TOML válido: {error}") from None
     links, owners = {}, {}
     for key, fields in data.items():
@@ -98,8 +99,11 @@ def _read(key: str, fields: dict) -> Link:
 
     if not re.fullmatch(r"[a-z0-9-]+", key) or not isinstance(fields, dict):
         raise problem("la clave va en minúsculas, sin tildes, como vaswani2017 o gpt-2.")
-    if unknown := sorted(set(fields) - FIELDS):
+    if unknown := sorted(set(fields) - set(FIELDS)):
         raise problem(f"no conozco «{unknown[0]}». Vale: {', '.join(sorted(FIELDS))}.")
+    for name, value in fields.items():
+        if type(value) is not FIELDS[name] or (name == "authors" and not all(isinstance(one, str) for one in value)):
+            raise problem(f"{name} debe ser {KINDS[FIELDS[name]]}, y es {value!r}.")
     places = [name for name in ("url", "arxiv", "doi") if name in fields]
     if not fields.get("title") or len(places) != 1:
         raise problem(f"hacen falta title y solo una de url, arxiv o doi; tiene {sorted(fields)}.")
@@ -197,7 +201,9 @@ def tracked_files(root: Path = ROOT) -> list[Path]:
         children[:] = sorted(
             name
             for name in children
-            if name not in SKIPPED_FOLDERS and not name.endswith(".egg-info") and (name == ".ci" or name[0] != ".")
+            if name not in SKIPPED_FOLDERS
+            and not name.endswith(".egg-info")
+            and (name in (".ci", ".github") or name[0] != ".")
         )
         found += [Path(folder, name) for name in sorted(names) if not Path(folder, name).is_symlink()]
     return found

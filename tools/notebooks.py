@@ -7,6 +7,9 @@ Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas 
 
 En la fuente:
 
+- Cada celda tiene un nombre, su ``id`` en el cuaderno, que no cambia aunque se añadan otras: ``:id: voraz-bucle`` en
+  las de código y ``<!-- id: busqueda-voraz -->``, en la primera línea, en las de texto con un título. Una de texto sin
+  nombre toma el de la anterior que lo tiene: ``voraz-bucle-texto``.
 - El código de un ejercicio va entre ``# <solución>`` y ``# </solución>``. Dentro, cada línea
   ``#| stub: código`` es una línea de lo que verá el alumnado; sin ninguna, verá un hueco con ``...``.
 - ``<!-- cuestionario: 02_antes -->`` se sustituye por ``quizzes/02_antes.json`` como texto desplegable.
@@ -14,18 +17,16 @@ En la fuente:
 - ``[texto](enlace:clave)`` lleva a la dirección que tiene esa clave en ``enlaces.toml``; ``[](enlace:clave)`` escribe
   la cita entera: autores, título y año.
 - Las rutas y los enlaces relativos se escriben como si la fuente estuviera en ``notebooks/``.
-- Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambie su código
-  (para renovarla, borra el cuaderno y constrúyelo de nuevo).
+- Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambien su código ni lo que muestran las
+  demás que siguen igual (para renovarla, borra el cuaderno y constrúyelo de nuevo).
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import difflib
 import html
-import io
 import itertools
 import json
 import os
@@ -33,9 +34,7 @@ import posixpath
 import re
 import sys
 import tempfile
-import tokenize
 import unicodedata
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +44,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tqdm import tqdm
 
 from course_utils import runner
-from course_utils._files import atomic_write
 
-from . import ROOT, links
+from . import ROOT, exit_code, links, write_if_changed
 
 OPEN, CLOSE = "# <solución>", "# </solución>"
 STUB = ("# Escribe aquí tu código", "...")
@@ -142,31 +140,11 @@ def render_code(source: str, *, solved: bool, where: str) -> str:
 
 
 def add_strict(source: str, *, where: str) -> str:
-    """Añade ``strict=True`` a las llamadas de ``check``; respeta las que ya dicen ``strict``."""
-    if not re.search(r"\bcheck\s*\(", source):
-        return source
-    # Las órdenes de IPython (%time, !ls) no son Python: se tapan sin mover las demás líneas.
-    python = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
-    layout = {tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}
-    try:
-        calls = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)]
-        tokens = [t for t in tokenize.generate_tokens(io.StringIO(python).readline) if t.type not in layout]
-    except (SyntaxError, tokenize.TokenError) as error:
-        raise ValueError(f"{where}: no es Python válido ({error}).") from None
-    before_close = {t.end: previous for previous, t in itertools.pairwise(tokens) if t.string == ")"}
-    lines, inserts = source.split("\n"), []
-    for call in calls:
-        name = ast.unparse(call.func)
-        if name not in ("check", "checks.check") or any(k.arg == "strict" for k in call.keywords):
-            continue
-        column = len(python.split("\n")[call.end_lineno - 1].encode()[: call.end_col_offset].decode(errors="replace"))
-        last = before_close.get((call.end_lineno, column))
-        if last is None:  # por ejemplo, dentro de una f-string
-            raise ValueError(f"{where}, línea {call.lineno}: escribe la llamada a check en una línea propia.")
-        inserts.append((last.end, {",": " ", "(": ""}.get(last.string, ", ") + "strict=True"))
-    for (row, column), text in sorted(inserts, reverse=True):
-        lines[row - 1] = lines[row - 1][:column] + text + lines[row - 1][column:]
-    return "\n".join(lines)
+    """Hace estricta la comprobación de un ejercicio, ``check("2.1", respuesta)``, que va sola en su línea."""
+    strict, count = re.subn(r"^(check\(.+)\)$", r"\1, strict=True)", source, flags=re.MULTILINE)
+    if count != len(re.findall(r"(?<!def )\bcheck\s*\(", source)):
+        raise ValueError(f"{where}: cada llamada a check va sola en una línea, sin nada detrás.")
+    return strict
 
 
 # --- Texto: cuestionarios, enlace a Colab y enlaces relativos ---------------------------------
@@ -225,27 +203,61 @@ def deepen_links(text: str) -> str:
     return _LINK.sub(deepen, text)
 
 
+_NAME = re.compile(r"<!-- id: (.+) -->$", re.MULTILINE)
+
+
+def name_cells(cells: list, source: str) -> list[str]:
+    """El nombre de cada celda de una fuente: el suyo o, si es de texto, el de la anterior con ``-texto`` detrás.
+
+    Raises
+    ------
+    ValueError
+        Si a una celda de código o con un título le falta, no vale como ``id`` o se repite.
+    """
+    names: list[str] = []
+    owner, unnamed = "", 0
+    for position, cell in enumerate(cells, 1):
+        where = f"{source}, celda {position} («{cell.source.strip().splitlines()[0] if cell.source.strip() else ''}»)"
+        written = _NAME.match(cell.source) if cell.cell_type == "markdown" else None
+        name = written[1] if written else cell.metadata.get("id")
+        if name is None and (cell.cell_type == "code" or not owner or re.search(r"^ {0,3}#{1,6} ", cell.source)):
+            raise ValueError(f"{where}: le falta el nombre. Escribe «:id: un-nombre» o «<!-- id: un-nombre -->».")
+        if name is None:
+            unnamed += 1
+            name = f"{owner}-texto-{unnamed}".removesuffix("-1")
+        else:
+            owner, unnamed = name, 0
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 64:
+            raise ValueError(f"{where}: el nombre «{name}» no vale: minúsculas sin tildes y números, con guiones.")
+        if name in names:
+            raise ValueError(f"{where}: el nombre «{name}» ya es el de la celda {names.index(name) + 1}.")
+        names.append(name)
+    return names
+
+
 def render_markdown(text: str, target: Target, *, where: str) -> str:
     """Sustituye las órdenes ``<!-- … -->`` de una celda de texto y ajusta sus enlaces."""
     try:
         text = links.resolve(text, target.root)
     except ValueError as error:
         raise ValueError(f"{where}, {error}") from None
-    lines = deepen_links(text).split("\n") if target.solved else text.split("\n")
+    text = deepen_links(text) if target.solved else text
+    lines = text.split("\n")
     for i, line in enumerate(lines):
         quiz = re.fullmatch(r"<!-- cuestionario: (\w+) -->", line.strip())
+        name = i == 0 and _NAME.match(text)
         try:
             if quiz:
                 lines[i] = quiz_details(target.root / "notebooks" / "quizzes" / f"{quiz[1]}.json")
             elif line.strip() == "<!-- enlace-colab -->":
                 lines[i] = links.colab_badge(target.label, target.root)
-            elif re.search(r"<!--\s*(cuestionario|enlace)", line, re.IGNORECASE):
+            elif not name and re.search(r"<!--\s*(cuestionario|enlace|id\b)", line, re.IGNORECASE):
                 raise ValueError(f"no entiendo «{line.strip()}».")
             elif "<" in line and looks_like_marker(line):
                 raise ValueError("una solución solo puede estar en una celda de código.")
         except ValueError as error:
             raise ValueError(f"{where}, línea {i + 1}: {error}") from None
-    return "\n".join(lines)
+    return "\n".join(lines[1:] if _NAME.match(text) else lines)
 
 
 # --- El cuaderno: generar, ejecutar y ordenar sus salidas -------------------------------------
@@ -259,15 +271,17 @@ def generate(target: Target) -> nbformat.NotebookNode:
     except Exception as error:  # jupytext y YAML tienen cada uno los suyos
         raise ValueError(f"{name}: no se puede leer como MyST Markdown: {error}") from error
     cells = []
-    for position, cell in enumerate(source.cells, 1):
-        where, common = f"{name}, celda {position}", {"id": f"celda-{position:03d}", "metadata": cell.metadata}
+    for cell, identifier in zip(source.cells, name_cells(source.cells, name), strict=True):
+        where = f"{name}, {identifier}"
         if cell.cell_type == "code":
             code = render_code(cell.source, solved=target.solved, where=where)
             if target.solved:
                 code = add_strict(re.sub(r"([\"'])quizzes/", r"\1../quizzes/", code), where=where)
-            cells.append(new_code_cell(code, **common))
+            new = new_code_cell(code)
         else:
-            cells.append(new_markdown_cell(render_markdown(cell.source, target, where=where), **common))
+            new = new_markdown_cell(render_markdown(cell.source, target, where=where))
+        new.id, new.metadata = identifier, {key: value for key, value in cell.metadata.items() if key != "id"}
+        cells.append(new)
     return new_notebook(cells=cells, metadata=METADATA)
 
 
@@ -344,21 +358,43 @@ def _texts(value) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def keep_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
-    """Devuelve a las celdas ``nbval-ignore-output`` la salida guardada, si su código es el mismo."""
-    old = defaultdict(list)
+def read_stored(target: Target) -> nbformat.NotebookNode:
+    """El cuaderno guardado.
+
+    Raises
+    ------
+    ValueError
+        Si no existe o no es un cuaderno.
+    """
     try:
-        stored = nbformat.read(target.path, as_version=4).cells
-    except (OSError, ValueError):  # no existe o está estropeado: no hay nada que conservar
-        return
-    for cell in stored:
-        if cell.cell_type == "code" and KEEP_TAG in cell.metadata.get("tags", []):
-            old[cell.source].append(cell.outputs)
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and KEEP_TAG in cell.metadata.get("tags", []) and old[cell.source]:
-            outputs = tidy_outputs(old[cell.source].pop(0), cell.execution_count)
-            if outputs and output_problem(outputs, target.root) is None:
-                cell.outputs = outputs
+        notebook = nbformat.read(target.path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
+    except OSError:
+        raise ValueError(f"{target.label}: no existe.") from None
+    except Exception:  # nbformat lanza lo que le sale al paso: de un {}, un KeyError; de un [], un AttributeError…
+        raise ValueError(f"{target.label}: no es un cuaderno válido.") from None
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def keep_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
+    """Devuelve su salida guardada a las celdas ``nbval-ignore-output``, si las que no cambian muestran lo de antes."""
+    try:
+        stored = {cell.id: cell for cell in code_cells(read_stored(target))}
+    except ValueError:
+        return  # no hay nada que conservar
+    pairs = [(cell, stored[cell.id]) for cell in code_cells(notebook) if cell.id in stored]
+    pairs = [(new, old) for new, old in pairs if new.source == old.source]
+    ignored = [KEEP_TAG in new.metadata.get("tags", []) for new, _ in pairs]
+    if any(new.outputs != old.outputs for new, old in itertools.compress(pairs, [not i for i in ignored])):
+        return  # otros pesos u otros datos: lo que no se compara tampoco puede quedarse con los números de antes
+    for new, old in itertools.compress(pairs, ignored):
+        outputs = tidy_outputs(old.outputs, new.execution_count)
+        if outputs and output_problem(outputs, target.root) is None:
+            new.outputs = outputs
 
 
 def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
@@ -369,26 +405,15 @@ def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
     ValueError
         Si el cuaderno no está construido o el código de una celda es otro: hay que ejecutarlo.
     """
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     try:
-        stored = [c for c in nbformat.read(target.path, as_version=4).cells if c.cell_type == "code"]
-    except (OSError, ValueError):
-        raise ValueError(f"{target.label}: no está construido. Hazlo sin --text-only.") from None
-    pairs = itertools.zip_longest(code, stored)
-    changed = next((c or s for c, s in pairs if not c or not s or c.source != s.source), None)
-    if changed:
-        raise ValueError(f"{target.label}, {changed.id}: ha cambiado el código. Constrúyelo sin --text-only.")
-    for cell, old in zip(code, stored, strict=True):
-        cell.outputs, cell.execution_count = old.outputs, old.execution_count
-
-
-def write_if_changed(path: Path, text: str) -> bool:
-    """Escribe un archivo de una vez (nunca a medias) y solo si cambia; dice si lo ha escrito."""
-    data = text.rstrip("\n").encode() + b"\n"
-    if path.exists() and path.read_bytes() == data:
-        return False
-    atomic_write(path, data)
-    return True
+        stored = code_cells(read_stored(target))
+    except ValueError as error:
+        raise ValueError(f"{error} Constrúyelo sin --text-only.") from None
+    for new, old in itertools.zip_longest(code_cells(notebook), stored):
+        if not new or not old or new.source != old.source:
+            changed = (new or old).id
+            raise ValueError(f"{target.label}, {changed}: ha cambiado el código. Constrúyelo sin --text-only.")
+        new.outputs, new.execution_count = old.outputs, old.execution_count
 
 
 # --- Órdenes -----------------------------------------------------------------------------------
@@ -418,22 +443,18 @@ def difference(target: Target) -> str | None:
     """La primera diferencia entre un cuaderno guardado y lo que genera su fuente, o ``None``."""
     expected = generate(target)
     try:
-        stored = nbformat.read(target.path, as_version=4)
-    except OSError:
-        return f"{target.label}: no existe."
-    except ValueError:
-        return f"{target.label}: no es un cuaderno válido."
-    for position in range(1, max(len(expected.cells), len(stored.cells)) + 1):
-        pair = [nb.cells[position - 1] if position <= len(nb.cells) else None for nb in (expected, stored)]
-        where = f"{target.label}, celda-{position:03d}"
-        if None in pair:
-            return f"{where}: {'sobra' if pair[0] is None else 'falta'}."
-        for field in ("cell_type", "source", "id", "metadata"):
-            if pair[0].get(field) != pair[1].get(field):
-                return f"{where}: «{field}» no es lo que genera {target.source.name}."
+        stored = read_stored(target)
+    except ValueError as error:
+        return str(error)
+    for wanted, cell in itertools.zip_longest(expected.cells, stored.cells):
+        if wanted is None or cell is None:
+            return f"{target.label}, {(wanted or cell).id}: {'sobra' if wanted is None else 'falta'}."
+        for field in ("id", "cell_type", "source", "metadata"):
+            if wanted.get(field) != cell.get(field):
+                return f"{target.label}, {wanted.id}: «{field}» no es lo que genera {target.source.name}."
     if stored.metadata != expected.metadata:
         return f"{target.label}: los metadatos del cuaderno no son los que genera {target.source.name}."
-    for count, cell in enumerate((c for c in stored.cells if c.cell_type == "code"), 1):
+    for count, cell in enumerate(code_cells(stored), 1):
         if cell.execution_count != count:
             return f"{target.label}, {cell.id}: no se ha ejecutado en su orden."
     return None
@@ -453,7 +474,7 @@ def check_all(root: Path, names: list[str] = ()) -> list[str]:
 def build_all(root: Path, names: list[str] = (), *, timeout: int = 300, text_only: bool = False) -> list[Path]:
     """Construye los cuadernos y devuelve los que han cambiado; con ``text_only``, sin ejecutar nada."""
     notebooks = [(target, generate(target)) for target in find_targets(root, names)]  # fallar antes de ejecutar
-    total = sum(cell.cell_type == "code" for _, notebook in notebooks for cell in notebook.cells)
+    total = sum(len(code_cells(notebook)) for _, notebook in notebooks)
     for target, notebook in notebooks if text_only else ():
         reuse_outputs(notebook, target)
     written = []
@@ -479,17 +500,14 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument("--text-only", action="store_true", help="no ejecuta nada: pone al día solo los textos")
     parser.add_argument("--timeout", type=int, default=300, metavar="S", help="segundos por celda (por defecto, 300)")
     args = parser.parse_args(argv)
-    try:
-        if not args.check:
-            build_all(root, args.nombres, timeout=args.timeout, text_only=args.text_only)
-            return 0
-        problems = check_all(root, args.nombres)
-    except ValueError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    if problems:
-        print("\n".join(problems), REMEDY, sep="\n", file=sys.stderr)
-    return 1 if problems else 0
+
+    def work() -> list[str]:
+        if args.check:
+            return check_all(root, args.nombres)
+        build_all(root, args.nombres, timeout=args.timeout, text_only=args.text_only)
+        return []
+
+    return exit_code(work, REMEDY)
 
 
 if __name__ == "__main__":

@@ -113,8 +113,13 @@ def why_not() -> str:
 
 
 def run(command: list[str]) -> int:
-    """Ejecuta la orden y devuelve su estado, 128 + n si la mató la señal n (como en la terminal)."""
-    with subprocess.Popen(command) as process:
+    """Ejecuta la orden y devuelve su estado: 128 + n si la mató la señal n y 127 si no existe, como en la terminal."""
+    try:
+        process = subprocess.Popen(command)
+    except OSError as error:
+        print(f"No puedo ejecutar «{command[0]}»: {error.strerror}. ¿Está bien escrita la orden?", file=sys.stderr)
+        return 127
+    with process:
         for number in (signal.SIGINT, signal.SIGTERM):  # que decida la orden; aquí se espera a que acabe
             signal.signal(number, lambda n, _: process.send_signal(n) if n == signal.SIGTERM else None)
         status = process.wait()

@@ -23,7 +23,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import links
+from . import exit_code, links, write_if_changed
 from .links import ROOT, Link
 
 SOURCES = "notebooks/fuente"
@@ -156,10 +156,27 @@ def read_sessions(root: Path = ROOT) -> list[Session]:
 
 
 def read_map(root: Path = ROOT) -> dict:
+    """Lo que entrena cada ejercicio y el glosario, de ``mapa.toml``.
+
+    Raises
+    ------
+    ValueError
+        Si el archivo no se puede leer, le falta una parte o a un término, algo.
+    """
+    where = f"{SOURCES}/mapa.toml"
     try:
-        return tomllib.loads((root / SOURCES / "mapa.toml").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{SOURCES}/mapa.toml no se puede leer: {error}") from None
+        data = tomllib.loads((root / SOURCES / "mapa.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where} no se puede leer: {error}") from None
+    trains, terms = data.get("ejercicios"), data.get("glosario")
+    if not isinstance(trains, dict) or not isinstance(terms, list):
+        raise ValueError(f"{where}: hacen falta una tabla [ejercicios] y términos, cada uno en su [[glosario]].")
+    if wrong := [f"{number} = {text!r}" for number, text in trains.items() if not isinstance(text, str)]:
+        raise ValueError(f"{where}, [ejercicios]: {wrong[0]}: va un texto, entre comillas.")
+    fields = {"term": str, "english": str, "session": int, "definition": str}
+    if wrong := [entry for entry in terms if {name: type(value) for name, value in entry.items()} != fields]:
+        raise ValueError(f"{where}, [[glosario]]: {wrong[0]}: lleva term, english y definition, textos, y session.")
+    return data
 
 
 def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
@@ -233,14 +250,13 @@ def render_glossary(root: Path = ROOT) -> str:
     anchors = {session.number: slugify(session.heading) for session in read_sessions(root)}
     rows = []
     for entry in sorted(read_map(root)["glosario"], key=lambda entry: alphabetical(entry["term"])):
-        try:
-            session = entry["session"]
-            rows.append(
-                f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
-                f"| [{session:02d}](README.md#{anchors[session]}) |\n"
-            )
-        except KeyError as error:
-            raise ValueError(f"{SOURCES}/mapa.toml, glosario, {entry}: falta o no vale {error}.") from None
+        session = entry["session"]
+        if session not in anchors:
+            raise ValueError(f"{SOURCES}/mapa.toml, [[glosario]]: {entry}: no hay ninguna sesión {session}.")
+        rows.append(
+            f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
+            f"| [{session:02d}](README.md#{anchors[session]}) |\n"
+        )
     return (
         WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
         "sesión en que se explican. Volver al [mapa del curso](README.md).\n\n"
@@ -339,15 +355,12 @@ def check_all(root: Path = ROOT) -> list[str]:
 
 
 def build_all(root: Path = ROOT) -> list[str]:
-    """Escribe las páginas que han cambiado y dice cuáles son."""
+    """Escribe las páginas que han cambiado; devuelve los problemas que quedan: ninguno."""
     pages = {name: render(root) for name, render in PAGES.items()}  # fallar antes de escribir
-    changed = []
     for name, text in pages.items():
-        path = root / name
-        if not path.is_file() or path.read_bytes() != text.encode():
-            path.write_bytes(text.encode())
-            changed.append(name)
-    return changed
+        if write_if_changed(root / name, text):
+            print(f"{name}: escrita")
+    return []
 
 
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
@@ -355,19 +368,7 @@ def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="no escribe nada: dice qué página no está al día")
     args = parser.parse_args(argv)
-    try:
-        if args.check:
-            problems = check_all(root)
-        else:
-            problems = []
-            for name in build_all(root):
-                print(f"{name}: escrita")
-    except ValueError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    if problems:
-        print("\n".join(problems), REMEDY, sep="\n", file=sys.stderr)
-    return 1 if problems else 0
+    return exit_code(lambda: check_all(root) if args.check else build_all(root), REMEDY)
 
 
 if __name__ == "__main__":

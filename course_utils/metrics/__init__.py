@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
+
+from .._files import writable
 
 
 def path(name: str) -> str:
@@ -26,9 +27,7 @@ def path(name: str) -> str:
 
     try:
         Path(HF_MODULES_CACHE).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=HF_MODULES_CACHE) as file:
-            file.write(b"x" * 4096)
-            file.flush()
+        writable(HF_MODULES_CACHE)
     except OSError as error:
         raise ValueError(
             f"evaluate copia la métrica en {HF_MODULES_CACHE} y ahí no se puede escribir ({error.strerror}). Libera "

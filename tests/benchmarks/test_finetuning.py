@@ -8,8 +8,7 @@ import statistics
 
 import pytest
 import torch
-from test_decoding_parity import peak_of_tensors
-from test_generation import interleaved
+from measuring import interleaved, peak_of_tensors
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.trainer_pt_utils import get_length_grouped_indices
 

@@ -5,11 +5,10 @@ afirma ningún tiempo: solo se imprime la tabla, y se comprueba que todos escrib
 """
 
 import statistics
-import time
 
 import pytest
 import torch
-from test_decoding_parity import peak_of_tensors
+from measuring import interleaved, peak_of_tensors
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from course_utils import decoding
@@ -40,17 +39,6 @@ METHODS = {
 def gpt2_small():
     torch.manual_seed(0)
     return GPT2LMHeadModel(GPT2Config(bos_token_id=None, eos_token_id=None)).eval()
-
-
-def interleaved(run, methods, rounds):
-    """Segundos de cada método, (vueltas,), en orden alterno para que ninguno vaya siempre detrás del mismo."""
-    times = {name: [] for name in methods}
-    for turn in range(rounds):
-        for name in list(methods)[:: 1 if turn % 2 else -1]:
-            start = time.perf_counter()
-            run(name)
-            times[name].append(time.perf_counter() - start)
-    return times
 
 
 @pytest.mark.parametrize(("name", "rounds"), [("mini", 21), ("GPT-2 small al azar", 5)])

@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 import torch
-from test_generation import interleaved
+from measuring import interleaved
 
 from course_utils import scoring
 

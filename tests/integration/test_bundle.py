@@ -1,8 +1,8 @@
 """El paquete para un aula sin internet: qué lleva, que siempre sale igual y que se instala en una máquina sin red.
 
 Aquí se hace con un curso de juguete, sin descargar nada. El de verdad (cientos de MB, varios minutos) se hace, se
-instala sin red y da clase con ``CURSO_PAQUETE=1 pytest tests/test_bundle.py``, o con ``CURSO_PAQUETE=ruta.zip`` si ya
-está hecho.
+instala sin red y da clase con ``CURSO_PAQUETE=1`` (así lo llama ``make nightly``), o con ``CURSO_PAQUETE=ruta.zip`` si
+ya está hecho.
 """
 
 import base64
@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "curso-generacion-texto"
 REAL = os.environ.get("CURSO_PAQUETE")
 OFFLINE = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sin-red"]
+# Ni los ajustes de pip ni los de un make que llame a la prueba.
+IGNORED = ("PIP_", "PYTHONPATH", "CURSO_", "VIRTUAL_ENV", "MAKE", "MFLAGS")
 # Lo que haría una persona: abrir JupyterLab, pedir su página y pararlo.
 OPEN_LAB = """
 import os, re, subprocess, sys, time, urllib.request
@@ -194,7 +196,7 @@ def offline():
 
     def run(*command, cwd, timeout=600, **variables):
         # Ni cachés ni índices de esta máquina: solo lo que hay en el paquete.
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHONPATH", "CURSO_", "VIRTUAL_ENV"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(IGNORED)}
         env.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR="1", HF_HUB_OFFLINE="1", **variables)
         result = subprocess.run(
             [*OFFLINE, *map(str, command)],
@@ -244,12 +246,12 @@ def venv_python(course: Path) -> Path:
     return course / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-@pytest.mark.skipif(not REAL, reason="el paquete de verdad tarda minutos: CURSO_PAQUETE=1 pytest tests/test_bundle.py")
+@pytest.mark.skipif(not REAL, reason="el paquete de verdad tarda minutos: solo en make nightly")
 def test_real_bundle_teaches_without_network(offline, tmp_path):
     if REAL.endswith(".zip"):
         path = Path(REAL)
     else:
-        subprocess.run([sys.executable, "tools/bundle.py"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "tools.bundle"], cwd=ROOT, check=True)
         path = max((ROOT / "build").glob(f"{FOLDER}*.zip"), key=os.path.getmtime)
     place = tmp_path / "aula sin conexión"
     with zipfile.ZipFile(path) as archive:

@@ -22,9 +22,9 @@ from absent import missing
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools import audit
 from tools import colab as colab_tool
-from tools import environment as setup_env
+from tools import environment
+from tools.pins import parse_pins
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "notebooks" / "fuente").glob("*.md"))
@@ -36,10 +36,9 @@ MAX_MEGABYTES = 20  # lo que se descarga además del curso; hoy son unos 6
 PUBLISHED = ("course_utils", "notebooks", "pyproject.toml", "README.md", "LICENSE")
 
 
-def colab_versions(text=None):
+def colab_versions():
     """Paquete (nombre canónico) -> versión: solo lo que trae Colab, no lo que `make colab` necesita además."""
-    text = (VERSIONS.read_text(encoding="utf-8") if text is None else text).split("# Lo que esas versiones piden")[0]
-    return {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)}
+    return parse_pins(VERSIONS.read_text(encoding="utf-8").split("# Lo que esas versiones piden")[0])
 
 
 # --- Los rangos ---------------------------------------------------------------------------------------
@@ -255,7 +254,7 @@ def pip(*arguments):
         check=False,
         env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
     )
-    if result.returncode and any(text in result.stderr for text in setup_env.NO_NETWORK):
+    if result.returncode and re.search(environment.NO_NETWORK, result.stderr):
         missing("pip no llega a la red: no se puede resolver")
     assert result.returncode == 0, result.stderr[-3000:]
 
@@ -315,33 +314,7 @@ def test_installing_the_course_changes_nothing_colab_has(colab, wheel):
 
 
 def test_make_colab_uses_the_versions_of_colab_and_ours_for_the_rest():
-    colab_env = colab_tool
-    pins = dict(line.split("==") for line in colab_env.merged().splitlines())
-    ours = colab_env.read_pins(ROOT / "constraints.txt")
+    pins, ours = parse_pins(colab_tool.merged()), parse_pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     assert pins["torch"] == ours["torch"] and pins["pytest"] == ours["pytest"]
     assert colab_versions().items() - {("torch", "2.11.0")} <= pins.items()
     assert set(ours) <= set(pins)
-
-
-# --- make audit -----------------------------------------------------------------------------------------
-
-
-def audited(*dependencies):
-    return audit.summarise(json.dumps({"dependencies": dependencies}))
-
-
-CLEAN = {"name": "torch", "version": "2.13.0", "vulns": []}
-FLAWED = {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
-UNKNOWN = {"name": "yarl", "skip_reason": "not found"}
-
-
-def test_audit_is_clean_only_when_everything_was_looked_at():
-    assert audited(CLEAN) == (0, "Sin fallos conocidos en 1 paquetes.")
-    assert audited(CLEAN, UNKNOWN)[0] == 2 and "yarl" in audited(CLEAN, UNKNOWN)[1]
-    assert audited(CLEAN, FLAWED)[0] == 1 and "numpy 1.0: PYSEC-1 (arreglo: 1.1)" in audited(CLEAN, FLAWED)[1]
-
-
-@pytest.mark.parametrize("report", ["", "no es json", '{"dependencies": []}', json.dumps({"dependencies": [UNKNOWN]})])
-def test_audit_without_database_says_so(report):
-    status, message = audit.summarise(report)
-    assert status == 2 and "comprueba la conexión" in message and "No se auditó nada" in message

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import FrozenInstanceError
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +15,7 @@ import pytest
 
 from course_utils import doctor, models
 
+pytestmark = pytest.mark.timeout(120)  # lo que no contesta no contesta nunca: si falta un plazo, se ve aquí
 ROOT = Path(__file__).resolve().parents[2]
 RANGES = ["torch>=2.4", "numpy>=1.26", 'jupyterlab<4.6,>=4.5; extra == "lab"', 'pytest>=8.0; extra == "dev"']
 GOOD = {"torch": "2.13.0+cpu", "Numpy": "2.1.3", "jupyterlab": "4.5.11", "pytest": "1.0"}
@@ -122,22 +122,27 @@ def broken(tmp_path):
         ("import os; os.abort()", "se cae (código -"),
     ],
 )
-def test_broken_torch_is_a_result_and_not_a_traceback(broken, code, problem):
-    result = run("--json", **broken(code))
+def test_broken_torch_is_a_result_and_not_a_traceback(broken, monkeypatch, code, problem):
+    monkeypatch.setenv("PYTHONPATH", broken(code)["PYTHONPATH"])
+    imports = doctor.try_imports(["torch", "json"])
+    torch = doctor.check_packages(["torch>=2.4"], GOOD, imports)[0]
+    assert torch.status == "error" and problem in torch.detail and "--force-reinstall" in torch.remedy
+    assert doctor.check_device(imports).status == "error"
+    assert imports.get("json") == (None if "abort" in code else "")  # lo demás se mira igual
+
+
+def test_the_report_does_not_need_torch(broken):
+    result = run("--json", **broken("import os; os.abort()"))
     assert result.returncode == 1 and b"Traceback" not in result.stderr
-    checks = {check["key"]: check for check in json.loads(result.stdout)["checks"]}
-    assert checks["package.torch"]["status"] == "error" and problem in checks["package.torch"]["detail"]
-    assert "--force-reinstall" in checks["package.torch"]["remedy"]
-    assert checks["device"]["status"] == "error"
-    assert checks["models"]["status"] == checks["data"]["status"] == "ok"  # lo demás se mira igual
+    status = {check["key"]: check["status"] for check in json.loads(result.stdout)["checks"]}
+    assert status["package.torch"] == status["device"] == "error"
+    assert status["models"] == status["data"] == status["kernel"] == status["hub"] == "ok"
 
 
 def test_slow_torch_is_a_warning_and_does_not_hold_the_report(broken, monkeypatch):
     monkeypatch.setattr(doctor, "SECONDS", 1.0)
-    monkeypatch.setenv("PYTHONPATH", broken("import time; time.sleep(60)")["PYTHONPATH"])
-    start = time.monotonic()
+    monkeypatch.setenv("PYTHONPATH", broken("import time; time.sleep(600)")["PYTHONPATH"])
     imports = doctor.try_imports(["json", "torch", "numpy"])
-    assert time.monotonic() - start < 5
     assert imports == {"json": ""}
     result = doctor.check_device(imports)
     assert result.status == "warning" and "repite" in result.remedy
@@ -188,6 +193,7 @@ def test_truncated_model_names_the_file_and_the_remedy(tmp_path, monkeypatch):
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 1000 if file.suffix == ".safetensors" else None])
     sources = {"decoder": str(tmp_path), "encoder": str(source)}
     monkeypatch.setitem(models.PROFILES, "mini", models.Profile("mini", sources))
+    monkeypatch.setattr(models, "_CHECKPOINTS", tmp_path)
     result = doctor.check_models()
     assert result.status == "error" and "model.safetensors" in result.detail and "SHA-256" in result.detail
     assert result.remedy.startswith("Restáuralo con «git checkout") and "Restáuralo" not in result.detail
@@ -261,28 +267,45 @@ def server():
             pass
 
     gone, server = threading.Event(), HTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     gone.set()
     server.shutdown()
     server.server_close()
 
 
-@pytest.mark.parametrize(("path", "status"), [("", "ok"), ("/404", "ok"), ("/503", "warning"), ("/0", "warning")])
-def test_hub_is_at_most_a_warning(server, monkeypatch, path, status):
-    monkeypatch.setenv("HF_ENDPOINT", server + path)
+@pytest.fixture
+def online(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    start = time.monotonic()
+
+
+@pytest.mark.parametrize(("path", "status"), [("", "ok"), ("/404", "ok"), ("/503", "warning"), ("/0", "warning")])
+def test_hub_is_at_most_a_warning(server, online, monkeypatch, path, status):
+    monkeypatch.setenv("HF_ENDPOINT", server + path)
+    if path == "/0":  # no contesta nunca: la para el plazo
+        monkeypatch.setattr(doctor, "SECONDS", 1.0)
     result = doctor.check_hub()
-    assert result.status == status and time.monotonic() - start < doctor.SECONDS + 2
+    assert result.status == status
     assert ("perfil completo" in result.remedy) == (status == "warning")
 
 
-def test_hub_is_not_asked_when_offline(monkeypatch):
-    monkeypatch.setattr(doctor, "_output", lambda *_: pytest.fail("ha preguntado"))
-    assert "HF_HUB_OFFLINE" in doctor.check_hub({"HF_HUB_OFFLINE": "1"}).detail
+@pytest.mark.parametrize(
+    ("value", "offline"),
+    [("1", True), ("ON", True), ("yes", True), ("True", True), ("0", False), ("", False), ("false", False)],
+)
+def test_offline_means_the_same_as_for_hugging_face(server, online, monkeypatch, value, offline):
+    """«false» contaba como puesta."""
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+    assert doctor.check_hub().detail == ("no se consulta: HF_HUB_OFFLINE está puesta" if offline else "se llega")
+
+
+def test_offline_nothing_is_asked(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")  # aquí no contesta nadie
+    assert doctor.check_hub().status == "ok"
 
 
 # --- El informe ---------------------------------------------------------------------------------------
@@ -335,10 +358,12 @@ def test_json_is_one_object_with_stable_keys_and_nothing_else():
 
 
 def test_a_windows_terminal_shows_words_instead_of_emojis():
-    start = time.monotonic()
-    result = run(PYTHONIOENCODING="cp1252")
-    seconds = time.monotonic() - start
-    text = result.stdout.decode("cp1252")
-    assert result.returncode == 0 and result.stderr == b""
-    assert "[bien] Python: " in text and "Núcleo de Jupyter" in text and "?" not in text
-    assert seconds < doctor.SECONDS + 5  # el plazo de las comprobaciones, y arrancar
+    code = "from course_utils import doctor; import runpy\n"
+    code += "doctor.diagnose = lambda: [doctor.Result('kernel', s, 'año', 'haz') for s in doctor.MARKS]\n"
+    code += "runpy.run_module('course_utils', run_name='__main__')"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"}
+    result = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, env=environ, check=False)
+    lines = result.stdout.decode("cp1252").splitlines()
+    assert result.returncode == 1 and result.stderr == b""
+    assert lines[0::2][:3] == [f"[{word}] Núcleo de Jupyter: año" for word in ("bien", "aviso", "error")]
+    assert lines[-1] == "Arregla lo que lleva [error] antes de la clase."

@@ -128,6 +128,12 @@ def test_models_are_downloaded_without_what_is_not_used(hub):
     assert type(load_model("encoder", "completo")[0]).__name__ == "BertForMaskedLM"
 
 
+def test_what_is_in_the_hub_may_bring_json_of_any_kind(hub, repos):
+    extra = {"modules.json": b"[1]", "special_tokens_map.json": b"{}", "notas.json": b"// no lo lee nadie"}
+    hub.add(f"models/{DECODER}", {**repos[f"models/{DECODER}"], **extra})
+    load_model("decoder", "completo")
+
+
 def test_jokes_are_downloaded_and_split(hub):
     data = jokes.load_jokes("completo")
     assert {name: len(part) for name, part in data.items()} == {"train": 14, "validation": 3, "test": 3}

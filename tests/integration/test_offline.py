@@ -65,7 +65,17 @@ def test_a_signal_reaches_the_command(isolated):
 
 def test_without_a_command_it_explains_itself():
     done = offline()
-    assert done.returncode == 2 and "offline.py ORDEN" in done.stderr
+    assert done.returncode == 2 and "tools.offline ORDEN" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["no existe", "no se puede ejecutar"])
+def test_a_command_that_cannot_run_is_said_without_a_traceback(tmp_path, kind):
+    command = tmp_path / "orden"
+    if kind != "no existe":
+        command.write_text("esto no es un programa", encoding="utf-8")
+    done = offline(str(command))
+    assert done.returncode == 127
+    assert f"No puedo ejecutar «{command}»" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_loopback_works_and_does_not_count(isolated):

@@ -1,7 +1,9 @@
 """``python -m course_utils run``: ejecuta copias, cuenta lo que falla y no toca el repositorio."""
 
 import builtins
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import pytest
 from machine import ROOT, namespace, tree
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import course_utils.__main__
 from course_utils import runner
 
 READS = "import json, pathlib\nassert json.loads(pathlib.Path('{}quizzes/a.json').read_text()) == [1]"
@@ -45,6 +48,12 @@ def run(*arguments, cwd=ROOT, prefix=(), **environ):
     return subprocess.run(command, cwd=cwd, env={**environ, "PYTHONUTF8": "1"}, **options)
 
 
+def main(capsys, *arguments):
+    """La orden, en este mismo proceso: arrancar otro Python tarda más que un cuaderno de estos."""
+    code = course_utils.__main__.main(["run", *map(str, arguments)])
+    return code, capsys.readouterr().out
+
+
 def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -53,7 +62,7 @@ def files(folder):
 
 
 def test_all_notebooks_run_and_nothing_is_left(course):
-    before, temporary = files(course.parent), set(os.listdir(tempfile.gettempdir()))
+    before, repository, temporary = files(course.parent), tree(), set(os.listdir(tempfile.gettempdir()))
     result = run("--notebooks", course)
     assert result.returncode == 1 and "Traceback" not in result.stderr
     lines = result.stdout.splitlines()
@@ -61,16 +70,27 @@ def test_all_notebooks_run_and_nothing_is_left(course):
     assert lines[1].startswith("❌ 02_mal.ipynb: ") and lines[1].endswith(" s, 4 celdas, 2 con fallos")
     assert lines[2:4] == ["   celda-003: ValueError: qué", "   celda-005: NameError: name 'b' is not defined"]
     assert lines[-1] == "Cuadernos sin fallos: 1 de 2."
-    assert files(course.parent) == before
+    assert files(course.parent) == before and tree() == repository  # el paquete se importa de ahí
     left = {name for name in set(os.listdir(tempfile.gettempdir())) - temporary if name.startswith("tmp")}
     assert not [name for name in left if Path(tempfile.gettempdir(), name, "quizzes").exists()]
 
 
-def test_sessions_and_solutions_can_be_chosen(course):
-    result = run("1", "--notebooks", course)
-    assert result.returncode == 0 and result.stdout.endswith("Cuadernos sin fallos: 1 de 1.\n")
-    result = run("--solutions", "--notebooks", "notebooks", cwd=course.parent)
-    assert result.returncode == 0 and result.stdout.startswith("✅ soluciones/01_bien.ipynb: ")
+def test_sessions_and_solutions_can_be_chosen(course, capsys, monkeypatch):
+    code, shown = main(capsys, "1", "--notebooks", course)
+    assert code == 0 and shown.startswith("✅ 01_bien.ipynb: ") and shown.endswith("Cuadernos sin fallos: 1 de 1.\n")
+    monkeypatch.chdir(course.parent)
+    code, shown = main(capsys, "--solutions", "--notebooks", "notebooks")
+    assert code == 0 and shown.startswith("✅ soluciones/01_bien.ipynb: ") and " 1 de 1." in shown
+
+
+@pytest.mark.parametrize("name", ["02_mi copia.ipynb", "02_mal-Copy1.ipynb", "02_aaa.ipynb"])
+def test_a_copy_does_not_take_the_place_of_the_notebook(course, name):
+    """Se ejecutaba una de las dos, y la otra no se veía."""
+    shutil.copy(course / "01_bien.ipynb", course / name)
+    found = runner.find_notebooks(["02"], folder=course)
+    assert {path.name for path in found} == {"02_mal.ipynb", name} and len(found) == 2
+    assert [path.name[:2] for path in runner.find_notebooks(folder=course)] == ["01", "02", "02"]
+    assert [path.name for path in runner.find_notebooks(["2", "1"], folder=course)][-1] == "01_bien.ipynb"
 
 
 def test_progress_bar_counts_cells(course, monkeypatch):
@@ -96,17 +116,85 @@ def test_progress_bar_counts_cells(course, monkeypatch):
     assert [report.cells for report in reports] == [3, 4]
 
 
+def write(path, *sources):
+    cells = [new_code_cell(source, id=f"celda-{n}") for n, source in enumerate(sources, 1)]
+    nbformat.write(new_notebook(cells=cells), path)
+
+
 def test_slow_cell_and_dead_kernel_are_failures_with_their_cell(course):
-    for name, source in {
-        "03_lento.ipynb": "import time; time.sleep(60)",
-        "04_muere.ipynb": "import os; os._exit(1)",
-    }.items():
-        nbformat.write(
-            new_notebook(cells=[new_code_cell("1", id="uno"), new_code_cell(source, id="dos")]), course / name
-        )
-    slow, dead = runner.run_all(runner.find_notebooks(["3", "4"], folder=course), timeout=3)
-    assert slow.failures == ("dos: tarda más de 3 s. Alarga el plazo con --timeout.",) and slow.seconds < 40
-    assert dead.failures[0].startswith("dos: el núcleo se ha parado") and dead.cells == 2
+    write(course / "03_lento.ipynb", "1", "import time; time.sleep(600)", "no llega")
+    write(course / "04_muere.ipynb", "1", "import os; os._exit(1)", "no llega")
+    slow, dead = runner.run_all(runner.find_notebooks(["3", "4"], folder=course), timeout=2)
+    assert slow.failures == ("celda-2: tarda más de 2 s. Alarga el plazo con --timeout.",) and slow.cells == 2
+    assert (
+        len(dead.failures) == 1 and dead.failures[0].startswith("celda-2: el núcleo se ha parado") and dead.cells == 2
+    )
+
+
+def test_a_kernel_that_does_not_start_is_a_failure_of_its_notebook(course, monkeypatch):
+    broken = runner.this_python([sys.executable, "-c", "raise SystemExit(1)"])
+    monkeypatch.setattr(runner, "this_python", lambda: broken)
+    report = runner.run_all(runner.find_notebooks(["1"], folder=course))[0]
+    assert report.cells == 0 and len(report.failures) == 1
+    assert report.failures[0].startswith("antes de empezar: el núcleo de Python no arranca")
+
+
+# --- El ejecutor -----------------------------------------------------------------------------------------
+
+
+def execute(tmp_path, *sources, env=None, tags=()):
+    notebook = new_notebook(cells=[new_code_cell(source, metadata={"tags": list(tags)}) for source in sources])
+    env = os.environ if env is None else env
+    return notebook, runner.execute(notebook, cwd=tmp_path, env=env, timeout=30)
+
+
+def text(cell):
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def test_cells_are_given_one_by_one_with_their_outputs(tmp_path):
+    notebook, cells = execute(tmp_path, "a = 1; print('uno')", "1 / 0", "print(a)", tags=["raises-exception"])
+    got = list(cells)
+    assert [cell for cell, _ in got] == notebook.cells and [text(cell) for cell, _ in got] == ["uno\n", "", "1\n"]
+    assert [getattr(error, "ename", None) for _, error in got] == [None, "ZeroDivisionError", None]
+    assert got[1][1].evalue == "division by zero" and "1 / 0" in got[1][1].traceback
+    assert all("execution" not in cell.metadata for cell, _ in got)  # sin horas: construir dos veces da lo mismo
+
+
+def test_leaving_stops_the_kernel_and_runs_nothing_more(tmp_path):
+    _, cells = execute(tmp_path, "import os; print(os.getpid())", "open('segunda', 'w')")
+    pid = int(text(next(cells)[0]))
+    os.kill(pid, 0)
+    cells.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_a_cell_runs(tmp_path, monkeypatch):
+    """El Python, la carpeta y las variables que se piden, y nada de la carpeta personal."""
+    profile = tmp_path / "casa" / ".ipython" / "profile_default" / "startup"
+    profile.mkdir(parents=True)
+    (profile / "00.py").write_text("mine = 1")
+    env = {k: v for k, v in os.environ.items() if k not in ("IPYTHONDIR", "OMP_WAIT_POLICY")}
+    env |= {"HOME": str(tmp_path / "casa"), "USERPROFILE": str(tmp_path / "casa"), "SOLO": "aquí"}
+    monkeypatch.setenv("SOBRA", "1")
+    code = "import os, sys\nprint(sys.executable, os.getcwd(), os.environ['SOLO'], os.environ.get('SOBRA'), sep='|')\n"
+    code += "print(os.environ['OMP_WAIT_POLICY'], 'mine' in globals(), len(In))"
+    _, cells = execute(tmp_path, "1", code, env=env)
+    with contextlib.closing(cells):
+        lines = [text(cell) for cell, _ in cells][1].splitlines()
+    assert lines[0] == f"{sys.executable}|{tmp_path.resolve()}|aquí|None"
+    assert lines[1] == "PASSIVE False 1"  # sin historia, como en nbval
+    _, cells = execute(
+        tmp_path, "import os; print(os.environ['OMP_WAIT_POLICY'])", env=env | {"OMP_WAIT_POLICY": "ACTIVE"}
+    )
+    assert [text(cell) for cell, _ in cells] == ["ACTIVE\n"]  # lo que alguien haya elegido se respeta
+
+
+def test_what_the_kernel_itself_complains_about_is_not_shown(tmp_path, capfd):
+    list(execute(tmp_path, "import os; os.write(2, b'queja del nucleo')")[1])
+    assert "queja" not in capfd.readouterr().err
 
 
 # --- Lo que no puede ser -------------------------------------------------------------------------------
@@ -158,16 +246,9 @@ def test_never_runs_inside_the_repository(course, monkeypatch):
 # --- En el repositorio de verdad ------------------------------------------------------------------------
 
 
-def test_a_real_session_passes_and_the_repository_does_not_change():
-    def status():
-        options = {"capture_output": True, "text": True, "check": True}
-        return subprocess.run(["git", "status", "--porcelain", "--ignored"], cwd=ROOT, **options).stdout
-
-    before, git = tree(), status()
-    result = run("1")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout.startswith("✅ 01_encoder_y_decoder.ipynb: ")
-    assert tree() == before and status() == git
+def test_the_default_notebooks_are_those_of_the_repository():
+    for solutions, folder in ((False, ROOT / "notebooks"), (True, ROOT / "notebooks" / "soluciones")):
+        assert runner.find_notebooks(solutions=solutions) == sorted(folder.glob("0*.ipynb"))
 
 
 def test_home_without_space_and_read_only_clone(course, tmp_path):
@@ -180,7 +261,5 @@ def test_home_without_space_and_read_only_clone(course, tmp_path):
         dd if=/dev/zero of='{home}/lleno' bs=4k 2>/dev/null || true
         exec "$@" """
     prefix = [*namespace(), "sh", "-ec", mounts, "sh"]
-    result = run("1", "--notebooks", course, prefix=prefix, HOME=str(home))
-    assert result.returncode == 0, result.stdout + result.stderr
     result = run("1", "--notebooks", course, prefix=prefix, HOME=str(home), TMPDIR=str(home))
     assert result.returncode == 0, result.stdout + result.stderr  # tempfile busca otra carpeta

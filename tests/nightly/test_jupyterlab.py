@@ -5,7 +5,6 @@ ejercicio escribiendo en su celda y, en la sesión 03, se mueve el explorador. N
 ``CURSO_CAPTURAS=carpeta`` las imágenes de la pantalla se guardan ahí (por defecto, en ``build/pantallazos``).
 """
 
-import html
 import json
 import os
 import re
@@ -23,19 +22,15 @@ from urllib.parse import quote, urlsplit
 import nbformat
 import pytest
 from absent import missing
+from cuadernos import NOTEBOOKS, ROOT, STUDENT, read
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import browser as browser_script
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ROOT / "notebooks"
-STUDENT = sorted(NOTEBOOKS.glob("*.ipynb"))
-SOLVED = sorted((NOTEBOOKS / "soluciones").glob("*.ipynb"))
 SHOTS = Path(os.environ.get("CURSO_CAPTURAS") or ROOT / "build" / "pantallazos")
 SECOND = 1000  # Playwright cuenta en milisegundos
 RUN_LIMIT = 900 * SECOND  # ejecutar un cuaderno entero, también en una máquina ocupada
 LIMIT = 120 * SECOND  # todo lo demás
-EXERCISE = {"01": "1.1", "02": "2.1", "03": "3.1", "04": "4.1", "05": "5.1"}
 
 
 # --- JupyterLab y el navegador ------------------------------------------------------------------------
@@ -186,12 +181,9 @@ class Screen:
         SHOTS.mkdir(parents=True, exist_ok=True)
         (where or self.page).screenshot(path=SHOTS / f"{Path(self.name).stem}-{what}.png")
 
-    def position(self, fragment: str) -> int:
-        """El lugar de la única celda de código con un trozo de texto."""
-        cells = enumerate(self.book.cells)
-        found = [i for i, cell in cells if cell.cell_type == "code" and fragment in cell.source]
-        assert len(found) == 1, f"«{fragment}» está en las celdas {found}"
-        return found[0]
+    def position(self, name: str) -> int:
+        """El lugar de la celda que se llama así."""
+        return [cell.id for cell in self.book.cells].index(name)
 
     def menu(self, bar: str, entry: str):
         """Pulsa una entrada de un menú por su nombre (el paquete de idioma deja algunos en inglés)."""
@@ -275,9 +267,8 @@ def answer_quiz(screen, index: int, questions: list):
 
 def solve(screen, number: str):
     """Un ejercicio pendiente pasa a estar bien cuando se escribe su solución y se repite la comprobación."""
-    check = screen.position(f'check("{number}"')
-    exercise = max(i for i in range(check) if screen.book.cells[i].cell_type == "code")
-    solved = nbformat.read(NOTEBOOKS / "soluciones" / screen.name, as_version=4).cells[exercise]
+    exercise, check = (screen.position(f"{kind}-{number.replace('.', '-')}") for kind in ("ejercicio", "comprueba"))
+    solved = read(NOTEBOOKS / "soluciones" / screen.name).cells[exercise]
     assert f"⏳ Ejercicio {number}: pendiente" in screen.cells.nth(check).locator(".jp-OutputArea").text_content()
     screen.write(exercise, solved.source)
     screen.run_cell(exercise)
@@ -289,7 +280,7 @@ def solve(screen, number: str):
 
 def move_the_explorer(screen):
     """Sesión 03: los mandos cambian el dibujo, los botones escriben, y un mal valor se explica."""
-    area = screen.run_cell(screen.position("explorer = Explorer(")).locator(".jp-OutputArea")
+    area = screen.run_cell(screen.position("explorador")).locator(".jp-OutputArea")
     image, text, handle = area.locator("img"), area.locator("pre"), area.locator(".noUi-handle").first
 
     def picture():
@@ -324,7 +315,7 @@ def move_the_explorer(screen):
 
 def see_the_surprise(screen):
     """Sesión 05: cada token, con su color y su número."""
-    area = screen.cells.nth(screen.position("surprise(plausible[3])")).locator(".jp-OutputArea")
+    area = screen.cells.nth(screen.position("sorpresa-frase")).locator(".jp-OutputArea")
     tokens = area.locator("span[style*=background]")
     texts = tokens.all_text_contents()
     assert len(texts) > 5 and all(re.search(r"\S\s*\d+\.\d$", text) for text in texts)
@@ -353,8 +344,8 @@ def test_a_student_runs_the_notebook(path, open_notebook):
     for when in ("antes", "despues"):
         questions = json.loads((NOTEBOOKS / "quizzes" / f"{session}_{when}.json").read_text(encoding="utf-8"))
         assert "$" not in json.dumps(questions)
-        answer_quiz(screen, screen.position(f"quizzes/{session}_{when}.json"), questions)
-    solve(screen, EXERCISE[session])
+        answer_quiz(screen, screen.position(f"cuestionario-{when}"), questions)
+    solve(screen, f"{int(session)}.1")
     if session in EXTRA:
         EXTRA[session](screen)
     assert screen.failures() == []
@@ -390,7 +381,7 @@ def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
     ]
     code += ["import sys\n_ = sys.stderr.write('un aviso')", "raise ValueError('un error')"]
     cells = [new_code_cell(text, id=f"celda-{i}") for i, text in enumerate(code)]
-    book = new_notebook(cells=cells, metadata=nbformat.read(STUDENT[0], as_version=4).metadata)
+    book = new_notebook(cells=cells, metadata=read(STUDENT[0]).metadata)
     nbformat.write(book, lab.notebooks / "hostil.ipynb")
     screen = open_notebook("hostil.ipynb")
     screen.run_all()
@@ -413,50 +404,3 @@ def test_every_html_writer_is_in_the_hostile_notebook():
     for path in (ROOT / "course_utils").rglob("*.py"):
         found = bool(pattern.search(path.read_text(encoding="utf-8")))
         assert found == (path.name in HTML_WRITERS), f"{path.name}: añádelo a HOSTILE_CELLS"
-
-
-# --- Sin JavaScript -------------------------------------------------------------------------------------
-# La regla: una salida guardada que necesita JavaScript (un guion, o un widget, que al construir se queda en una frase)
-# tiene al lado lo mismo sin él. Un cuestionario, todo su texto en la celda anterior; un explorador, un dibujo en la
-# celda de código siguiente. GitHub, un PDF, Colab recién abierto y el Notebook 6 sin confianza no ejecutan nada.
-
-
-def needs_javascript(output) -> bool:
-    data = output.get("data", {})
-    text = "".join(data.get("text/html", ""))
-    return (
-        "application/javascript" in data
-        or any("widget" in mime for mime in data)
-        or bool(re.search(r"<script|\son\w+\s*=|<iframe", text))
-        or "Explorador interactivo" in data.get("text/plain", "")
-    )
-
-
-def without_javascript(book, index: int) -> str | None:
-    """Lo que le falta a una celda con JavaScript para leerse sin él, o ``None``."""
-    source = book.cells[index].source
-    for output in book.cells[index].outputs:
-        if "application/javascript" in output.data and "cuestionario" not in output.data["text/plain"].lower():
-            return f"se lee «{output.data['text/plain']}»"
-    quiz = re.search(r"quizzes/(\w+\.json)", source)
-    if quiz:
-        questions = json.loads((NOTEBOOKS / "quizzes" / quiz[1]).read_text(encoding="utf-8"))
-        before = html.unescape(book.cells[index - 1].source)
-        said = [text for q in questions for a in q["answers"] for text in (q["question"], a["answer"], a["feedback"])]
-        lost = [text for text in said if html.unescape(text) not in before]
-        return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
-    if "Explorer(" in source:
-        after = next((cell for cell in book.cells[index + 1 :] if cell.cell_type == "code"), {"outputs": []})
-        drawn = any("image/png" in output.get("data", {}) for output in after["outputs"])
-        return None if drawn else "la celda de código siguiente no dibuja lo mismo"
-    return "no es un cuestionario ni un explorador"
-
-
-@pytest.mark.parametrize("path", STUDENT + SOLVED, ids=lambda path: path.relative_to(NOTEBOOKS).as_posix())
-def test_nothing_needs_javascript_to_be_understood(path):
-    book = nbformat.read(path, as_version=4)
-    found = [i for i, cell in enumerate(book.cells) if any(map(needs_javascript, cell.get("outputs", [])))]
-    assert len(found) >= 2  # los dos cuestionarios
-    for index in found:
-        problem = without_javascript(book, index)
-        assert not problem, f"{book.cells[index].id}: sin JavaScript, {problem}"

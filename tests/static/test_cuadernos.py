@@ -5,71 +5,45 @@ soluciones ni rutas de un ordenador, que nbval compara sus salidas y que siguen 
 """
 
 import ast
+import html
 import itertools
 import json
 import re
 import textwrap
 from pathlib import Path
-from urllib.parse import unquote
 
+import jupytext
 import nbformat
 import pytest
+from cuadernos import (
+    NOT_COMPARED,
+    NOTEBOOKS,
+    ROOT,
+    SOLVED,
+    SOURCES,
+    STUDENT,
+    calls,
+    code_cells,
+    name,
+    parse,
+    prose,
+    read,
+    shown,
+    tags,
+    texts,
+)
 
 from tools import notebooks as build
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ROOT / "notebooks"
-STUDENT = sorted(NOTEBOOKS.glob("*.ipynb"))
-SOLVED = sorted((NOTEBOOKS / "soluciones").glob("*.ipynb"))
-SOURCES = sorted((NOTEBOOKS / "fuente").glob("*.md"))
 QUIZZES = sorted((NOTEBOOKS / "quizzes").glob("*.json"))
-NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 MAX_BYTES = 3_000_000
 MIN_COMPARED = 0.8
-
-
-def name(path: Path) -> str:
-    return path.relative_to(NOTEBOOKS).as_posix()
 
 
 student_notebooks = pytest.mark.parametrize("path", STUDENT, ids=name)
 all_notebooks = pytest.mark.parametrize("path", STUDENT + SOLVED, ids=name)
 all_sources = pytest.mark.parametrize("path", SOURCES, ids=name)
 all_quizzes = pytest.mark.parametrize("path", QUIZZES, ids=name)
-
-
-def read(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)
-
-
-def code_cells(path: Path) -> list:
-    return [cell for cell in read(path).cells if cell.cell_type == "code"]
-
-
-def prose(path: Path) -> str:
-    """El texto del cuaderno sin los bloques ni los trozos de código."""
-    text = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
-    return re.sub(r"```.*?```|~~~.*?~~~|(`+)(?!`)(?:(?!\n\n).)+?(?<!`)\1(?!`)", "", text, flags=re.DOTALL)
-
-
-def tags(cell) -> set:
-    return set(cell.metadata.get("tags", []))
-
-
-def texts(value) -> list[str]:
-    """Todas las cadenas de una estructura, salvo las imágenes codificadas."""
-    if isinstance(value, dict):
-        return [t for key, v in value.items() if key not in ("image/png", "image/jpeg") for t in texts(v)]
-    if isinstance(value, list):
-        return [t for v in value for t in texts(v)]
-    return [value] if isinstance(value, str) else []
-
-
-def calls(cell, function: str) -> list[ast.Call]:
-    """Las llamadas a una función que hay en una celda (las órdenes de IPython se pasan por alto)."""
-    python = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE)
-    found = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)]
-    return [call for call in found if ast.unparse(call.func).split(".")[-1] == function]
 
 
 def checks(cell) -> list[str]:
@@ -79,11 +53,6 @@ def checks(cell) -> list[str]:
 
 
 # --- Que existan y salgan de sus fuentes -----------------------------------------------------------
-
-
-def test_session_02_exists():
-    for path in ("02_bucle_de_generacion.ipynb", "soluciones/02_bucle_de_generacion.ipynb"):
-        assert (NOTEBOOKS / path).exists(), f"falta notebooks/{path}: {build.REMEDY}"
 
 
 def test_every_session_has_both_variants_and_both_quizzes():
@@ -192,8 +161,28 @@ def test_cells_not_compared_assert_what_the_text_claims(path):
         assert not re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)_", cell.source), f"{cell.id}: usa etiquetas, no comentarios"
         assert not tags(cell) & {"nbval-skip", "raises-exception", "skip-execution"}, cell.id
         if tags(cell) & NOT_COMPARED:
-            tree = ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M))
-            assert any(isinstance(node, ast.Assert) for node in ast.walk(tree)), f"{cell.id}: falta un assert"
+            assert any(isinstance(node, ast.Assert) for node in ast.walk(parse(cell))), f"{cell.id}: falta un assert"
+
+
+# --- Que la variante del alumnado sea la resuelta, sin resolver ----------------------------------------
+# Con cada cambio se ejecutan y comparan los cuadernos resueltos; los del alumnado, solo de noche. Mientras, lo que no
+# es un ejercicio tiene que ser igual en las dos variantes, código y salidas: si vale en una, vale en la otra.
+
+
+def outline(cell):
+    """De una celda, lo que no puede cambiar de una variante a otra; las rutas, vistas desde la misma carpeta."""
+    source = re.sub(r"(\.\./)+|\bsoluciones/", "", cell.source)
+    outputs = [] if tags(cell) & NOT_COMPARED else cell.get("outputs", [])
+    return source, cell.metadata, [(o.output_type, texts(o), sorted(o.get("data", {}))) for o in outputs]
+
+
+@student_notebooks
+def test_the_variants_differ_only_in_the_exercises(path):
+    student, solved = read(path).cells, read(path.parent / "soluciones" / path.name).cells
+    assert [(cell.id, cell.cell_type) for cell in student] == [(cell.id, cell.cell_type) for cell in solved]
+    for mine, theirs in zip(student, solved, strict=True):
+        if not mine.id.startswith(("ejercicio-", "comprueba-")):
+            assert outline(mine) == outline(theirs), mine.id
 
 
 # --- El plan común (anatomía) ---------------------------------------------------------------------
@@ -245,38 +234,37 @@ def test_three_to_five_exercises_each_with_its_check(path):
 
 
 @all_sources
-def test_every_exercise_is_followed_by_a_check(path):
-    marked = build.jupytext.reads(path.read_text("utf-8"), fmt="md:myst").cells
-    kinds = []
-    for cell, rendered in zip(marked, read(NOTEBOOKS / f"{path.stem}.ipynb").cells, strict=True):
-        if cell.cell_type == "code":
-            kinds += ["ejercicio"] if "# <solución>" in cell.source else []
-            kinds += ["check"] * len(checks(rendered))
-    assert kinds and kinds[0] == "ejercicio" and kinds[-1] == "check"
-    assert ("check", "check") not in set(itertools.pairwise(kinds)), "hay un check sin ejercicio delante"
+def test_every_exercise_is_followed_by_its_check(path):
+    cells = jupytext.read(path, fmt="md:myst").cells
+    code = {cell.metadata["id"]: cell.source for cell in cells if cell.cell_type == "code"}
+    exercises = [key for key, source in code.items() if "# <solución>" in source]
+    assert exercises and exercises == [key for key in code if key.startswith("ejercicio-")]
+    checked = {key: follows for key, follows in itertools.pairwise(code) if key in exercises}
+    assert checked == {key: key.replace("ejercicio", "comprueba") for key in exercises}
+    assert [key for key in code if key.startswith("comprueba-")] == list(checked.values())
+    for key in checked.values():
+        number = key.removeprefix("comprueba-").replace("-", ".")
+        assert code[key].startswith(f'check("{number}", ')
 
 
 @student_notebooks
 def test_untouched_stubs_are_pending(path):
     for cell in code_cells(path):
         if checks(cell):
-            shown = "".join(output.get("text", "") for output in cell.outputs)
-            assert shown.count("pendiente") == len(checks(cell)), f"{cell.id}: {shown}"
-            assert "✅" not in shown and "❌" not in shown
+            text = shown(cell)
+            assert text.count("pendiente") == len(checks(cell)), f"{cell.id}: {text}"
+            assert "✅" not in text and "❌" not in text
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=name)
 def test_solutions_pass_their_strict_checks(path):
-    numbers = []
-    for cell in code_cells(path):
-        if checks(cell):
-            numbers += checks(cell)
-            shown = "".join(output.get("text", "") for output in cell.outputs)
-            assert "✅" in shown and "❌" not in shown and "pendiente" not in shown, f"{cell.id}: {shown}"
-            for call in calls(cell, "check"):
-                strict = [ast.unparse(k.value) for k in call.keywords if k.arg == "strict"]
-                assert strict == ["True"], cell.id
-    assert len(numbers) >= 3
+    checking = [cell for cell in code_cells(path) if checks(cell)]
+    assert len(checking) >= 3
+    for cell in checking:
+        text = shown(cell)
+        assert "✅" in text and "❌" not in text and "pendiente" not in text, f"{cell.id}: {text}"
+        for call in calls(cell, "check"):
+            assert [ast.unparse(k.value) for k in call.keywords if k.arg == "strict"] == ["True"], cell.id
 
 
 # --- Enlaces e imágenes ----------------------------------------------------------------------------
@@ -290,17 +278,51 @@ def test_every_image_has_alt_text(path):
         assert re.search(r"\balt=([\"'])\s*[^\s\"'].*?\1", tag), tag
 
 
+# --- Sin JavaScript -------------------------------------------------------------------------------------
+# La regla: una salida guardada que necesita JavaScript (un guion, o un widget, que al construir se queda en una frase)
+# tiene al lado lo mismo sin él. Un cuestionario, todo su texto en la celda anterior; un explorador, un dibujo en la
+# celda de código siguiente. GitHub, un PDF, Colab recién abierto y el Notebook 6 sin confianza no ejecutan nada.
+
+
+def needs_javascript(output) -> bool:
+    data = output.get("data", {})
+    text = "".join(data.get("text/html", ""))
+    return (
+        "application/javascript" in data
+        or any("widget" in mime for mime in data)
+        or bool(re.search(r"<script|\son\w+\s*=|<iframe", text))
+        or "Explorador interactivo" in data.get("text/plain", "")
+    )
+
+
+def without_javascript(book, index: int) -> str | None:
+    """Lo que le falta a una celda con JavaScript para leerse sin él, o ``None``."""
+    source = book.cells[index].source
+    for output in book.cells[index].outputs:
+        if "application/javascript" in output.data and "cuestionario" not in output.data["text/plain"].lower():
+            return f"se lee «{output.data['text/plain']}»"
+    quiz = re.search(r"quizzes/(\w+\.json)", source)
+    if quiz:
+        questions = json.loads((NOTEBOOKS / "quizzes" / quiz[1]).read_text(encoding="utf-8"))
+        before = html.unescape(book.cells[index - 1].source)
+        said = [text for q in questions for a in q["answers"] for text in (q["question"], a["answer"], a["feedback"])]
+        lost = [text for text in said if html.unescape(text) not in before]
+        return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
+    if "Explorer(" in source:
+        after = next((cell for cell in book.cells[index + 1 :] if cell.cell_type == "code"), {"outputs": []})
+        drawn = any("image/png" in output.get("data", {}) for output in after["outputs"])
+        return None if drawn else "la celda de código siguiente no dibuja lo mismo"
+    return "no es un cuestionario ni un explorador"
+
+
 @all_notebooks
-def test_every_relative_link_leads_to_a_file(path):
-    text = prose(path)
-    links = re.findall(r"\]\(\s*<?([^)\s>]+)", text) + re.findall(r"\b(?:src|href)=[\"']([^\"']+)", text)
-    links += re.findall(r"^ {0,3}\[[^\]\n]+\]:\s*<?([^\s>]+)", text, re.M)
-    for link in links:
-        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|#", link):
-            continue
-        assert not link.startswith("/"), f"«{link}» no es relativo"
-        goal = (path.parent / unquote(re.split(r"[?#]", link)[0])).resolve()
-        assert goal.exists() and goal.is_relative_to(ROOT), f"«{link}» no lleva a ningún archivo"
+def test_nothing_needs_javascript_to_be_understood(path):
+    book = read(path)
+    found = [i for i, cell in enumerate(book.cells) if any(map(needs_javascript, cell.get("outputs", [])))]
+    assert len(found) >= 2  # los dos cuestionarios
+    for index in found:
+        problem = without_javascript(book, index)
+        assert not problem, f"{book.cells[index].id}: sin JavaScript, {problem}"
 
 
 # --- Cuestionarios ----------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 import copy
 import math
 
+import architectures
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -39,7 +41,7 @@ IDS = torch.tensor([[5, 3, 8, 1, 9, 2], [7, 7, 4, 0, 22, 6]])
 
 
 # ---------------------------------------------------------------- máscara causal
-@pytest.mark.parametrize("t", [1, 2, 5, 17])
+@pytest.mark.parametrize("t", [1, 2, 5, 17, np.int64(3)])
 def test_causal_mask_sees_the_past_and_itself(t):
     mask = causal_mask(t)
     assert mask.dtype == torch.bool and mask.shape == (t, t)
@@ -179,6 +181,28 @@ def test_capture_respects_the_attention_mask():
         )
 
 
+@pytest.mark.parametrize("name", ["GPT-2", "Llama", "OPT", "Bloom", "GPT-NeoX", "Qwen3", "RoBERTa"])
+def test_left_padding_changes_no_weight_of_a_decoder(name):
+    """En un lote con relleno a la izquierda, cada fila es la de su texto solo."""
+    left_padding_changes_nothing(architectures.tiny(name), pad=1)
+
+
+def test_left_padding_changes_no_weight_of_an_encoder():
+    left_padding_changes_nothing(tiny_encoder(), pad=0)
+
+
+def left_padding_changes_nothing(model, pad):
+    ids, mask = IDS.clone(), torch.ones_like(IDS)
+    ids[0, 1] = 3  # que el id de relleno no salga en el texto
+    ids[0, 3] = 11
+    ids[0, :2], mask[0, :2] = pad, 0
+    captured = capture_attention(model, {"input_ids": ids, "attention_mask": mask})
+    alone = capture_attention(model, ids[:1, 2:])
+    assert alone.std() > 0.05
+    torch.testing.assert_close(captured[:, 0, :, 2:, 2:], alone[:, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(captured[:, 1], capture_attention(model, ids[1:])[:, 0], atol=1e-5, rtol=0)
+
+
 def test_capture_equals_attention_by_hand_in_every_layer_of_the_encoder():
     model = tiny_encoder()
     captured = capture_attention(model, IDS)
@@ -228,11 +252,11 @@ def test_capture_leaves_the_model_as_it_was_also_on_error(monkeypatch):
     [
         ("hola", "he recibido str"),
         ({"texto": IDS}, "he recibido NoneType"),
-        (IDS[0], r"forma \(6,\)"),
+        (IDS[0], r"\(B, T\) y tienen \(6,\)"),
         (IDS.float(), "float32"),
         (IDS[:, :0], r"\(2, 0\)"),
         (torch.zeros(1, 49).long(), "49 tokens.*48"),
-        (torch.tensor([[23]]), "de 23 a 23.*de 0 a 22"),
+        (torch.tensor([[23]]), "de 0 a 22.*mayor 23"),
         ({"input_ids": IDS, "attention_mask": IDS[:, :2]}, r"attention_mask.*\(2, 6\).*\(2, 2\)"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,8 @@ QUIZ = [
         ],
     }
 ]
-SOURCE = """# Título
+SOURCE = """<!-- id: portada -->
+# Título
 
 <!-- enlace-colab -->
 
@@ -33,6 +35,7 @@ y ![una figura](figuras/a.png) o <img src="figuras/b.png" alt="b">.
 <!-- cuestionario: 09_antes -->
 
 ```{code-cell} ipython3
+:id: al-azar
 :tags: [nbval-ignore-output, otra]
 
 import json, random
@@ -41,6 +44,8 @@ assert json.load(open("quizzes/09_antes.json", encoding="utf-8"))
 ```
 
 ```{code-cell} ipython3
+:id: ejercicio-9-1
+
 def check(name, value, strict=False):
     print("hecho" if value == 42 else "pendiente", strict)
 
@@ -59,6 +64,8 @@ def f(x):
 ```
 
 ```{code-cell} ipython3
+:id: comprueba-9-1
+
 check("9.1", f(True))
 print("a"); print("b")
 f(False)
@@ -81,8 +88,11 @@ def target(root: Path, *, solved: bool, name: str = "09_prueba") -> "build.Targe
     return build.find_targets(root, [name])[solved]
 
 
-def code_cell(code: str, tags: str = "") -> str:
-    return "```{code-cell} ipython3\n" + (f":tags: [{tags}]\n\n" if tags else "") + code + "\n```\n"
+def code_cell(code: str, name: str = "codigo", tags: str = "") -> str:
+    return f"```{{code-cell}} ipython3\n:id: {name}\n:tags: [{tags}]\n\n{code}\n```\n"
+
+
+PROSE = "<!-- id: prosa -->\nHola\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -171,37 +181,70 @@ def test_ordinary_comments_are_not_markers(line):
 
 
 def test_marker_in_prose_stops_the_build(tmp_path):
-    write_source(tmp_path, "Hola\n\n    # <solución>\n    x = 1\n")
-    with pytest.raises(ValueError, match=r"fuente/09_prueba\.md, celda 1, línea 3: .*celda de código"):
+    write_source(tmp_path, PROSE + "    # <solución>\n    x = 1\n")
+    with pytest.raises(ValueError, match=r"fuente/09_prueba\.md, prosa, línea 4: .*celda de código"):
         build.generate(target(tmp_path, solved=False))
 
 
 # --- check estricto -----------------------------------------------------------------------------
 
 
+def test_check_calls_become_strict():
+    code = 'x = 1\ncheck("2.1", f(x))\ndef check(name, value): ...\nrecheck(1)'
+    assert build.add_strict(code, where="x") == code.replace("f(x))", "f(x), strict=True)")
+
+
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    "line", ['check("2.1", f)  # nota', "for e in a: check(e, f)", 'check(\n"2.1", f)', "x.check(1)"]
+)
+def test_a_check_that_would_not_be_strict_stops_the_build(line):
+    with pytest.raises(ValueError, match="09, comprueba-2-1: cada llamada a check va sola"):
+        build.add_strict(f'check("2.2", g)\n{line}', where="09, comprueba-2-1")
+
+
+# --- Nombres de las celdas ----------------------------------------------------------------------
+
+
+def ids(root: Path) -> list[str]:
+    notebooks = [build.generate(target(root, solved=solved)) for solved in (False, True)]
+    assert [c.id for c in notebooks[0].cells] == [c.id for c in notebooks[1].cells]
+    nbformat.validate(notebooks[0])
+    assert not any("id" in c.metadata or "id:" in c.source for c in notebooks[0].cells)
+    return [c.id for c in notebooks[0].cells]
+
+
+def test_an_inserted_cell_changes_no_other_id(tmp_path):
+    parts = [PROSE, code_cell("1", "uno"), "Texto suelto\n\n+++\n\nY otro\n\n", code_cell("2", "dos"), "Fin\n"]
+    write_source(tmp_path, "".join(parts))
+    before = ids(tmp_path)
+    assert before == ["prosa", "uno", "uno-texto", "uno-texto-2", "dos", "dos-texto"]
+    for place, new, name in [(1, code_cell("3", "tres"), "tres"), (3, "+++\n\n<!-- id: otra -->\n## Otra\n\n", "otra")]:
+        write_source(tmp_path, "".join([*parts[:place], new, *parts[place:]]))
+        assert [i for i in ids(tmp_path) if i != name] == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
     [
-        ('check("2.1", x)', 'check("2.1", x, strict=True)'),
-        ('check("2.1", (x))', 'check("2.1", (x), strict=True)'),
-        ('check("ñ", "ñ)")  # check(', 'check("ñ", "ñ)", strict=True)  # check('),
-        ('check("2.1", x, strict=False)', 'check("2.1", x, strict=False)'),
-        ('checks.check("2.1", x,)', 'checks.check("2.1", x, strict=True)'),
-        ('check(\n    "2.1",\n    x,  # nota\n)', 'check(\n    "2.1",\n    x, strict=True  # nota\n)'),
-        ('for e in a: check(e, g(x)); check("ó", y)',
-         'for e in a: check(e, g(x), strict=True); check("ó", y, strict=True)'),
-        ('%time 1\n  \ncheck("2.1", lambda v: f(v))', '%time 1\n  \ncheck("2.1", lambda v: f(v), strict=True)'),
-        ("recheck(1); s = 'check(1)'; o.check(2)", "recheck(1); s = 'check(1)'; o.check(2)"),
-        ('check("1", check("2", x))', 'check("1", check("2", x, strict=True), strict=True)'),
+        ("Hola\n", r"celda 1 \(«Hola»\): le falta el nombre"),
+        (PROSE + "```{code-cell} ipython3\nx = 1\n```\n", r"celda 2 \(«x = 1»\): le falta el nombre"),
+        (PROSE + "+++\n\n### Título\n", r"celda 2 .*le falta el nombre"),
+        (PROSE + code_cell("1", "Ñandú"), "«Ñandú» no vale"),
+        (PROSE + code_cell("1", "a b"), "«a b» no vale"),
+        (PROSE + code_cell("1", "21"), "«21» no vale"),  # YAML lee un número
+        (PROSE + code_cell("1", "x" * 65), "no vale"),
+        (PROSE + code_cell("1", "x" * 60) + "Hola\n", "texto» no vale"),
+        (PROSE + code_cell("1", "prosa"), "celda 2 .*«prosa» ya es el de la celda 1"),
+        (PROSE + "<!-- id: tarde -->\n", "09_prueba.md, prosa, línea 4: no entiendo"),
+        (PROSE + "+++\n\n<!--id: junto-->\n", "prosa-texto, línea 1: no entiendo"),
     ],
-)  # fmt: skip
-def test_check_calls_become_strict(code, expected):
-    assert build.add_strict(code, where="x") == expected
-
-
-def test_unparsable_check_names_the_cell():
-    with pytest.raises(ValueError, match="09, celda 2: no es Python"):
-        build.add_strict("check(", where="09, celda 2")
+)
+def test_a_missing_repeated_or_bad_name_stops_the_build(tmp_path, capsys, text, message):
+    write_source(tmp_path, text)
+    assert build.main([], tmp_path) == 1
+    shown = capsys.readouterr().err
+    assert re.search(message, shown) and "notebooks/fuente/09_prueba.md, " in shown
+    assert not list(tmp_path.rglob("*.ipynb"))
 
 
 # --- Texto --------------------------------------------------------------------------------------
@@ -218,7 +261,7 @@ def test_links_of_the_solution_stay_valid():
 
 
 def test_quiz_text_is_escaped_once_and_answers_are_nested(tmp_path):
-    write_source(tmp_path, "<!-- cuestionario: 09_antes -->\n")
+    write_source(tmp_path, PROSE + "<!-- cuestionario: 09_antes -->\n")
     text = build.generate(target(tmp_path, solved=False)).cells[0].source
     asked, answers = text.split("<summary>Respuestas</summary>")
     assert "¿Qué es &lt;mask&gt; &amp; qué no?" in asked
@@ -226,7 +269,7 @@ def test_quiz_text_is_escaped_once_and_answers_are_nested(tmp_path):
     assert "1 &lt; 2" not in asked and "✅" not in asked
     assert "a) ✅ Sí: 1 &lt; 2." in answers and "b) ❌ No: es un token." in answers
     assert text.count("<details>") == text.count("</details>") == 2
-    assert "\n\n" not in text
+    assert "\n\n" not in text.removeprefix("Hola\n\n")
 
 
 @pytest.mark.parametrize(
@@ -240,17 +283,17 @@ def test_quiz_text_is_escaped_once_and_answers_are_nested(tmp_path):
     ],
 )
 def test_bad_directives_stop_the_build(tmp_path, text, message):
-    write_source(tmp_path, f"Hola\n\n{text}\n")
+    write_source(tmp_path, f"{PROSE}{text}\n")
     (tmp_path / "notebooks/quizzes/malo.json").write_text("[{]")
     (tmp_path / "notebooks/quizzes/tipo.json").write_text('[{"question": "", "type": "numeric", "answers": []}]')
     with pytest.raises(ValueError, match=message) as error:
         build.generate(target(tmp_path, solved=False))
-    assert "09_prueba.md, celda 1, línea 3" in str(error.value)
+    assert "09_prueba.md, prosa, línea 4" in str(error.value)
 
 
 @pytest.mark.parametrize("toml", [None, "[project]\n", '[project.urls]\nRepositorio = "https://example.org"\n'])
 def test_missing_repository_is_an_error(tmp_path, toml):
-    write_source(tmp_path, "<!-- enlace-colab -->\n")
+    write_source(tmp_path, PROSE + "<!-- enlace-colab -->\n")
     (tmp_path / "pyproject.toml").unlink()
     if toml:
         (tmp_path / "pyproject.toml").write_text(toml)
@@ -259,7 +302,7 @@ def test_missing_repository_is_an_error(tmp_path, toml):
 
 
 def test_keys_of_links_are_resolved_in_both_variants(tmp_path):
-    write_source(tmp_path, "Hola\n\n[texto](enlace:web), `[no](enlace:web)`\n")
+    write_source(tmp_path, PROSE + "[texto](enlace:web), `[no](enlace:web)`\n")
     data = tmp_path / "notebooks" / "fuente" / "enlaces.toml"
     data.write_text('[web]\ntitle = "La web"\nurl = "https://x.es/a"\n', encoding="utf-8")
     for solved in (False, True):
@@ -267,13 +310,24 @@ def test_keys_of_links_are_resolved_in_both_variants(tmp_path):
         assert text.endswith("[texto](https://x.es/a), `[no](enlace:web)`")
 
 
-def test_an_unknown_link_stops_the_build_before_executing(tmp_path, capsys):
-    write_source(tmp_path, "Hola\n\n[texto](enlace:wev)\n\n" + code_cell("1 / 0"))
-    data = tmp_path / "notebooks" / "fuente" / "enlaces.toml"
-    data.write_text('[web]\ntitle = "La web"\nurl = "https://x.es/a"\n', encoding="utf-8")
-    assert build.main([], tmp_path) == 1
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            '[web]\ntitle = "La web"\nurl = "https://x.es/a"\n',
+            "prosa, línea 4: no hay ningún enlace «wev». ¿Querías decir web?",
+        ),
+        ('[wev]\ntitle = "A"\narxiv = 1706.03762\n', "[wev]: arxiv debe ser un texto, entre comillas, y es 1706.03762"),
+        ("[wev", "enlaces.toml no es TOML válido"),
+    ],
+)
+@pytest.mark.parametrize("option", [[], ["--check"]])
+def test_a_wrong_link_stops_the_build_before_executing(tmp_path, capsys, toml, message, option):
+    write_source(tmp_path, PROSE + "[texto](enlace:wev)\n\n" + code_cell("1 / 0"))
+    (tmp_path / "notebooks" / "fuente" / "enlaces.toml").write_text(toml, encoding="utf-8")
+    assert build.main(option, tmp_path) == 1
     shown = capsys.readouterr().err
-    assert "fuente/09_prueba.md, celda 1, línea 3: no hay ningún enlace «wev». ¿Querías decir web?" in shown
+    assert shown.startswith("Error: notebooks/fuente/09_prueba.md, prosa, ") and message in shown
     assert not list(tmp_path.rglob("*.ipynb"))
 
 
@@ -312,7 +366,7 @@ def test_local_paths_and_addresses_are_found(tmp_path):
 def test_built_notebook_is_normal(built, solved):
     notebook = read(built, solved)
     nbformat.validate(notebook)
-    assert [c.id for c in notebook.cells] == [f"celda-{i:03d}" for i in range(1, 5)]
+    assert [c.id for c in notebook.cells] == ["portada", "al-azar", "ejercicio-9-1", "comprueba-9-1"]
     assert notebook.metadata == build.METADATA
     code = [c for c in notebook.cells if c.cell_type == "code"]
     assert [c.execution_count for c in code] == [1, 2, 3]
@@ -369,21 +423,32 @@ def test_text_only_refuses_code_that_has_changed(copy, capsys, change):
     assert [p.read_bytes() for p in paths] == before
 
 
-def test_text_only_needs_a_built_notebook(tmp_path, capsys):
+@pytest.mark.parametrize(("text", "problem"), [(None, "no existe"), ("{}", "no es un cuaderno válido")])
+def test_text_only_needs_a_built_notebook(tmp_path, capsys, text, problem):
     write_source(tmp_path, code_cell("1"))
+    if text:
+        target(tmp_path, solved=False).path.write_text(text)
     assert build.main(["--text-only"], tmp_path) == 1
-    assert "notebooks/09_prueba.ipynb: no está construido" in capsys.readouterr().err
+    assert f"notebooks/09_prueba.ipynb: {problem}. Constrúyelo sin --text-only." in capsys.readouterr().err
 
 
-def test_ignored_output_is_renewed_when_its_code_changes(built):
+@pytest.mark.parametrize(
+    ("edit", "kept"),
+    [
+        (lambda cells: None, True),
+        (lambda cells: cells[1].update(source="otro código"), False),
+        (lambda cells: cells[3].update(source="otro código", outputs=[]), True),
+        (lambda cells: cells[3].update(outputs=[]), False),
+    ],
+    ids=["nada", "su código", "el código de otra", "lo que muestra otra"],
+)
+def test_ignored_output_is_kept_while_the_rest_shows_the_same(built, edit, kept):
+    """Con otros pesos cambia lo que se compara: lo que no se compara no puede quedarse con los números de antes."""
     notebook, where = read(built, False), target(built, solved=False)
-    notebook.cells[1].outputs, kept = [new_output("stream", text="nueva\n")], notebook.cells[1].outputs
+    stored, notebook.cells[1].outputs = notebook.cells[1].outputs, [new_output("stream", text="nueva\n")]
+    edit(notebook.cells)
     build.keep_outputs(notebook, where)
-    assert notebook.cells[1].outputs == kept
-    notebook.cells[1].source += "\n1"
-    notebook.cells[1].outputs = [new_output("stream", text="nueva\n")]
-    build.keep_outputs(notebook, where)
-    assert notebook.cells[1].outputs[0].text == "nueva\n"
+    assert (notebook.cells[1].outputs == stored) is kept
 
 
 class FakeClient:
@@ -410,22 +475,22 @@ class FakeClient:
     ],
 )
 def test_bad_outputs_stop_the_build_and_write_nothing(tmp_path, monkeypatch, capsys, output, message):
-    write_source(tmp_path, code_cell("codigo_culpable()", "raises-exception"))
+    write_source(tmp_path, code_cell("codigo_culpable()", tags="raises-exception"))
     output = {k: v.format(root=tmp_path) if k == "text" else v for k, v in output.items()}
     monkeypatch.setattr("nbclient.NotebookClient", FakeClient)
     monkeypatch.setattr(FakeClient, "outputs", [nbformat.from_dict(output)])
     assert build.main([], tmp_path) == 1
     shown = capsys.readouterr().err
     assert message.format(root=tmp_path) in shown
-    assert "notebooks/09_prueba.ipynb, celda-001" in shown and "codigo_culpable()" in shown
+    assert "notebooks/09_prueba.ipynb, codigo" in shown and "codigo_culpable()" in shown
     assert not list(tmp_path.rglob("*.ipynb*"))
 
 
 def test_a_real_error_shows_code_and_traceback(tmp_path, capsys):
-    write_source(tmp_path, code_cell("x = 0\n1 / x", "raises-exception"))
+    write_source(tmp_path, code_cell("x = 0\n1 / x", tags="raises-exception"))
     assert build.main(["09"], tmp_path) == 1
     shown = capsys.readouterr().err
-    assert "notebooks/09_prueba.ipynb, celda-001: la celda da un error" in shown
+    assert "notebooks/09_prueba.ipynb, codigo: la celda da un error" in shown
     assert "ZeroDivisionError" in shown and "--- código ---\nx = 0\n1 / x" in shown
     assert "\x1b" not in shown
 
@@ -445,21 +510,7 @@ def test_kernel_does_not_depend_on_the_terminal(tmp_path, monkeypatch):
 def test_a_slow_cell_stops_the_build(tmp_path, capsys):
     write_source(tmp_path, code_cell("import time\ntime.sleep(30)"))
     assert build.main(["--timeout", "1"], tmp_path) == 1
-    assert "celda-001: la celda tarda más de 1 s" in capsys.readouterr().err
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "ñ.ipynb"
-    assert build.write_if_changed(path, "viejo")
-
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(build.os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        build.write_if_changed(path, "nuevo")
-    assert path.read_bytes() == b"viejo\n"
-    assert os.listdir(tmp_path) == ["ñ.ipynb"]
+    assert "codigo: la celda tarda más de 1 s" in capsys.readouterr().err
 
 
 # --- --check y selección -------------------------------------------------------------------------
@@ -478,20 +529,27 @@ def _edit(change):
     return edit
 
 
+def _overwrite(text):
+    return lambda root, solved: target(root, solved=solved).path.write_text(text)
+
+
+BROKEN = ["{<<<", "", "{}", "[]", '"x"', '{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}']
+
+
 @pytest.mark.parametrize("solved", [False, True])
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (_edit(lambda nb: nb.cells[1].update(source="pass")), "celda-002: «source»"),
-        (_edit(lambda nb: nb.cells[0].update(source="Hola")), "celda-001: «source»"),
-        (_edit(lambda nb: nb.cells[1].metadata.update(tags=[])), "celda-002: «metadata»"),
-        (_edit(lambda nb: nb.cells[2].update(id="otra")), "celda-003: «id»"),
-        (_edit(lambda nb: nb.cells.pop()), "celda-004: falta"),
-        (_edit(lambda nb: nb.cells.append(nbformat.from_dict(nb.cells[0] | {"id": "z"}))), "celda-005: sobra"),
-        (_edit(lambda nb: nb.cells[3].update(execution_count=None)), "celda-004: no se ha ejecutado"),
+        (_edit(lambda nb: nb.cells[1].update(source="pass")), "al-azar: «source»"),
+        (_edit(lambda nb: nb.cells[0].update(source="Hola")), "portada: «source»"),
+        (_edit(lambda nb: nb.cells[1].metadata.update(tags=[])), "al-azar: «metadata»"),
+        (_edit(lambda nb: nb.cells[2].update(id="otra")), "ejercicio-9-1: «id»"),
+        (_edit(lambda nb: nb.cells.pop()), "comprueba-9-1: falta"),
+        (_edit(lambda nb: nb.cells.append(nbformat.from_dict(nb.cells[0] | {"id": "z"}))), "z: sobra"),
+        (_edit(lambda nb: nb.cells[3].update(execution_count=None)), "comprueba-9-1: no se ha ejecutado"),
         (_edit(lambda nb: nb.metadata.update(language_info={"name": "python", "version": "3"})), "metadatos"),
         (lambda root, solved: target(root, solved=solved).path.unlink(), "no existe"),
-        (lambda root, solved: target(root, solved=solved).path.write_text("{<<<"), "no es un cuaderno válido"),
+        *((_overwrite(text), "no es un cuaderno válido") for text in BROKEN),
     ],
 )
 def test_check_finds_the_first_difference(copy, capsys, edit, message, solved):
@@ -511,12 +569,12 @@ def test_check_finds_a_notebook_without_source(copy, capsys, folder):
 
 def test_names_select_sessions(tmp_path, capsys):
     for name in ("01_uno", "02_dos"):
-        write_source(tmp_path, "Hola\n", name)
+        write_source(tmp_path, PROSE, name)
     assert {t.source.stem for t in build.find_targets(tmp_path)} == {"01_uno", "02_dos"}
     for name in ("02", "02_dos", "02_dos.md"):
         assert {t.source.stem for t in build.find_targets(tmp_path, [name])} == {"02_dos"}
     assert build.main(["07"], tmp_path) == 1
     assert "«07»" in capsys.readouterr().err
-    write_source(tmp_path, "Hola\n", "sin_numero")
+    write_source(tmp_path, PROSE, "sin_numero")
     with pytest.raises(ValueError, match="sin_numero"):
         build.find_targets(tmp_path)

@@ -100,7 +100,7 @@ def test_the_readme_links_every_session_to_its_page():
 def test_the_map_ends_with_licences_and_how_to_fork():
     found = sections()
     assert "MIT" in found["Licencias y cómo citar"] and "CC BY 4.0" in found["Licencias y cómo citar"]
-    assert "tools/fork.py" in found["Haz tuyo el curso"] and "make fork REPO=" in found["Haz tuyo el curso"]
+    assert "python -m tools.fork" in found["Haz tuyo el curso"] and "make fork REPO=" in found["Haz tuyo el curso"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,28 @@ def test_a_source_without_its_parts_stops_the_build(copy, old, new, message, cap
     assert pages.main([], copy) == 1
     assert re.search(message, capsys.readouterr().err)
     assert (copy / pages.MAP).read_bytes() == before
+
+
+TERM = '[[glosario]]\nterm = "a"\nenglish = "b"\nsession = 1\ndefinition = "C."\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("", "hacen falta una tabla"),
+        ("ejercicios = 3\n", "hacen falta una tabla"),
+        ("[ejercicios]\n" + TERM.replace("[[glosario]]", "[glosario]"), "hacen falta una tabla"),
+        ("[ejercicios]\n'1.1' = 7\n" + TERM, "1.1 = 7: va un texto"),
+        ("[ejercicios]\n" + TERM.replace('"a"', "7"), "lleva term, english"),
+        ("[ejercicios]\n" + TERM.replace("session = 1\n", ""), "lleva term, english"),
+        ("[ejercicios]\n" + TERM.replace("session = 1", "session = 77"), "no hay ninguna sesión 77"),
+        ("[ejercicios\n", "no se puede leer"),
+    ],
+)
+def test_a_wrong_map_is_an_error_in_spanish(copy, toml, message):
+    (copy / pages.SOURCES / "mapa.toml").write_text(toml, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        pages.render_glossary(copy)
 
 
 @pytest.mark.parametrize(

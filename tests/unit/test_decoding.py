@@ -5,11 +5,13 @@ from functools import partial
 from itertools import product
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from conftest import tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
 
 from course_utils import decoding as d
 from course_utils.scoring import token_logprobs
@@ -219,11 +221,45 @@ def test_the_trace_of_a_row_ends_with_its_eos(mini):
 
 def test_eos_may_be_a_tensor_or_a_list(model):
     eos = d.generate(model, PROMPT, max_new_tokens=6).new_ids[0, 2].item()
-    runs = [
-        d.generate(model, PROMPT, max_new_tokens=6, eos_token_id=e)
-        for e in (eos, [eos], torch.tensor([eos]), torch.tensor(eos))
+    kinds = (eos, [eos], torch.tensor([eos]), torch.tensor(eos), np.int64(eos), np.array([eos]), np.array(eos))
+    for write in (d.generate, partial(d.beam_search, num_beams=2)):
+        runs = [write(model, PROMPT, max_new_tokens=6, eos_token_id=e, pad_token_id=e) for e in kinds[:1]]
+        runs += [write(model, PROMPT, max_new_tokens=6, eos_token_id=e) for e in kinds]
+        assert all(torch.equal(run.sequences, runs[0].sequences) for run in runs)
+    assert d.generate(model, PROMPT, max_new_tokens=6, eos_token_id=eos).new_ids.size(1) <= 3
+
+
+def test_integers_and_numbers_of_numpy_count(model):
+    i, x = np.int64, np.float32
+    ours = [
+        d.temperature(x(0.5)),
+        d.top_k(i(9)),
+        d.top_p(x(0.75)),
+        d.min_p(x(0.125)),
+        d.repetition_penalty(x(1.5)),
+        d.no_repeat_ngram(i(2)),
     ]
-    assert all(torch.equal(run.sequences, runs[0].sequences) for run in runs) and runs[0].new_ids.size(1) <= 3
+    same = [
+        d.temperature(0.5),
+        d.top_k(9),
+        d.top_p(0.75),
+        d.min_p(0.125),
+        d.repetition_penalty(1.5),
+        d.no_repeat_ngram(2),
+    ]
+    out = d.generate(model, PROMPT, transforms=ours, max_new_tokens=i(6), pad_token_id=i(0), top_n=i(2))
+    assert torch.equal(out.sequences, d.generate(model, PROMPT, transforms=same, max_new_tokens=6).sequences)
+    out = d.beam_search(
+        model, PROMPT, num_beams=i(3), max_new_tokens=i(6), length_penalty=x(0.5), num_return_sequences=i(2)
+    )
+    expected = d.beam_search(model, PROMPT, num_beams=3, max_new_tokens=6, length_penalty=0.5, num_return_sequences=2)
+    assert torch.equal(out.sequences, expected.sequences)
+
+
+def test_no_transforms_may_be_said_with_none(model):
+    for write in (d.generate, partial(d.beam_search, num_beams=2)):
+        expected = write(model, PROMPT, max_new_tokens=6).sequences
+        assert torch.equal(write(model, PROMPT, max_new_tokens=6, transforms=None).sequences, expected)
 
 
 def test_the_last_position_decides():
@@ -280,6 +316,50 @@ def test_show_token_shows_spaces_lines_and_bytes(mini):
     _, tokenizer = mini
     shown = "".join(d.show_token(tokenizer, i) for i in tokenizer(" vez\n🙂").input_ids)
     assert shown == "␣vez⏎⟨F0⟩⟨9F⟩⟨99⟩⟨82⟩"
+    everything = [d.show_token(tokenizer, i) for i in range(len(tokenizer))]
+    assert len(set(everything)) == len(everything)  # lo que se ve distingue lo que es
+
+
+def sentencepiece():
+    """Como los de Llama y Gemma: «▁» es el espacio y, lo que no está en el vocabulario, sus bytes."""
+    from tokenizers import Tokenizer, decoders, models
+
+    pieces = ["<unk>", "<s>", "▁casa", "casa", "▁", "▁▁", "\n", "ca▁sa", "�", *(f"<0x{b:02X}>" for b in range(256))]
+    backend = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, [], unk_token="<unk>", byte_fallback=True))
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    backend.decoder = decoders.Sequence(steps)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>"), pieces
+
+
+def test_show_token_tells_sentencepiece_tokens_apart():
+    tokenizer, pieces = sentencepiece()
+    shown = {piece: d.show_token(tokenizer, i) for i, piece in enumerate(pieces)}
+    assert tokenizer.decode([2]) == tokenizer.decode([3]) == "casa"  # lo que pasaba
+    expected = {
+        "▁casa": "␣casa",
+        "casa": "casa",
+        "▁": "␣",
+        "▁▁": "␣␣",
+        "\n": "⏎",
+        "ca▁sa": "ca␣sa",
+        "<s>": "<s>",
+        "�": "�",
+    }
+    assert {piece: shown[piece] for piece in expected} == expected
+    assert shown["<0xE2>"] == "⟨E2⟩" and shown["<0x0A>"] == "⟨0A⟩" and shown["<0x41>"] == "⟨41⟩"
+    assert len(set(shown.values())) == len(pieces)
+
+
+def test_a_vocabulary_larger_than_the_tokenizers():
+    """Muchos modelos tienen filas de sobra en su tabla; con pesos al azar, se escriben."""
+    tokenizer, pieces = sentencepiece()
+    model = tiny_model(vocab=len(pieces) + 40)
+    out = d.generate(model, torch.tensor([[2, 3]]), max_new_tokens=60 - 20, top_n=3)
+    expected = model.generate(torch.tensor([[2, 3]]), max_new_tokens=40, do_sample=False, eos_token_id=None)
+    assert torch.equal(out.sequences, expected)
+    beyond = [i for i in out.new_ids[0].tolist() if i >= len(tokenizer)]
+    assert beyond and d.show_token(tokenizer, beyond[0]) == f"⟨id {beyond[0]}⟩"
+    assert set(out.table(tokenizer)["Elegido"]) == {d.show_token(tokenizer, i) for i in out.new_ids[0].tolist()}
 
 
 # ---------------------------------------------------------------- búsqueda en haz frente a fuerza bruta
@@ -299,6 +379,18 @@ def test_wide_beam_finds_the_true_optimum(seed):
     assert tuple(out.new_ids[0].tolist()) == best
     assert out.scores[0].item() == pytest.approx(scores[best], abs=1e-4)
     assert out.logprobs.sum().item() == pytest.approx(scores[best], abs=1e-4)
+
+
+@pytest.mark.parametrize("beams", [2, 3, 5])
+def test_when_every_token_ends_the_best_one_is_written(beams):
+    model = tiny_model(1, vocab=5)
+    out = d.beam_search(
+        model, torch.tensor([[1, 3]]), num_beams=beams, max_new_tokens=4, eos_token_id=range(5), num_return_sequences=2
+    )
+    with torch.no_grad():
+        best = model(torch.tensor([[1, 3]])).logits[0, -1].log_softmax(-1).topk(2)
+    assert out.new_ids[:, 0].tolist() == best.indices.tolist() and out.new_ids.size(1) == 1
+    torch.testing.assert_close(out.scores, best.values)
 
 
 @pytest.mark.parametrize("beams", [2, 3])
@@ -336,8 +428,8 @@ class Untouchable:
 BAD = [
     (dict(input_ids="Había una vez"), r"Esperaba ids.*str.*'Había una vez'.*tokenizer"),
     (dict(input_ids=[[1, 2]]), r"Esperaba ids.*list"),
-    (dict(input_ids=torch.empty(1, 0)), r"vacío.*\(1, 0\)"),
-    (dict(input_ids=torch.empty(0, 3, dtype=torch.long)), r"vacío.*\(0, 3\)"),
+    (dict(input_ids=torch.empty(1, 0)), r"ningún token.*\(1, 0\)"),
+    (dict(input_ids=torch.empty(0, 3, dtype=torch.long)), r"ningún token.*\(0, 3\)"),
     (dict(input_ids=torch.tensor([1, 2])), r"\(B, T\).*\(2,\).*ids\[None"),
     (dict(input_ids=torch.ones(1, 3)), r"enteros.*float32"),
     (dict(input_ids=torch.tensor([[1, 23]])), r"fuera del vocabulario.*0 a 22.*mayor 23"),
@@ -361,7 +453,9 @@ BAD = [
     (dict(input_ids=PROMPT.to(torch.uint8)), r"enteros \(int64\).*uint8"),
     (dict(input_ids=PROMPT.bool()), r"enteros \(int64\).*bool"),
     (dict(transforms=[0.7]), r"transformación.*0\.7"),
-    (dict(transforms=None), r"transformación.*None"),
+    (dict(transforms=[d.greedy, None]), r"transformación.*None"),
+    (dict(pad_token_id=[1, 2]), r"pad_token_id debe ser un solo id y es \[1, 2\]"),
+    (dict(eos_token_id=True), r"eos_token_id.*True"),
     (dict(input_ids=PROMPT.to("meta")), r"modelo está en cpu y los ids en meta.*model\.device"),
 ]
 BAD_STREAM = [

@@ -8,6 +8,7 @@ import torch
 from conftest import tiny_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from measuring import peak_of_tensors
 from transformers import GenerationMixin
 
 from course_utils import decoding as d
@@ -259,18 +260,6 @@ def test_mini_model_equals_hugging_face(mini, eos):
     expected = model.generate(**batch, **kwargs, do_sample=False, num_beams=4, no_repeat_ngram_size=3)
     result = d.beam_search(model, **batch, **kwargs, num_beams=4, transforms=[d.no_repeat_ngram(3)])
     assert result.sequences.tolist() == expected.tolist()
-
-
-def peak_of_tensors(function) -> int:
-    """Bytes: máximo de memoria viva en tensores creados durante la llamada. Es exacto: no depende de la máquina."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        function()
-    live = peak = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            live += event.nbytes()
-            peak = max(peak, live)
-    return peak
 
 
 def test_no_more_memory_than_hugging_face(mini):

@@ -68,6 +68,19 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_rest(tmp_path, monkeypatch, 
     assert path.read_text() == "lo de antes" and [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_file_written_piece_by_piece_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.zip"
+    with _files.atomic(path) as temporary, temporary.open("wb") as file:
+        file.write(b"uno")
+        assert not path.exists() and temporary.parent == tmp_path
+        file.write(b"dos")
+    assert path.read_bytes() == b"unodos" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(KeyboardInterrupt), _files.atomic(path) as temporary:
+        temporary.write_bytes(b"media")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"unodos" and list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permisos y enlaces de POSIX")
 def test_permissions_and_links_are_kept(tmp_path):
     path, link = tmp_path / "orden", tmp_path / "enlace"

@@ -6,6 +6,7 @@ import statistics
 import unicodedata
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,6 +171,51 @@ def test_the_split_is_always_the_same_and_loses_nothing():
     assert all(row == by_id[row["id"]] for row in first["test"])
 
 
+def test_the_split_is_the_one_of_the_published_figures():
+    """Las pérdidas en la prueba solo se pueden comparar si son los mismos chistes."""
+    order = np.random.default_rng(2026).permutation(len(ROWS)).tolist()
+    data, n = jokes.load_jokes("mini"), round(0.15 * len(ROWS))
+    assert data["test"]["id"][:6] == [435, 8, 407, 331, 486, 128]
+    assert [data[name]["id"] for name in ("test", "validation", "train")] == [
+        order[:n],
+        order[n : 2 * n],
+        order[2 * n :],
+    ]
+
+
+def own(tmp_path, *rows, name="propios.jsonl"):
+    """Un perfil con un fichero propio: textos, filas o líneas tal cual."""
+    lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    return Profile("propio", {"jokes": tmp_path / name})
+
+
+def all_rows(data):
+    return sorted((row for part in data.values() for row in part), key=lambda row: row["id"])
+
+
+def test_a_file_of_ones_own_needs_only_texts(tmp_path):
+    rows = [{"text": TEXTS[0]}, {"text": TEXTS[1], "id": None, "funny": 3}, {"id": 40, "text": TEXTS[2], "otra": 1}]
+    found = all_rows(jokes.load_jokes(own(tmp_path, *rows, "  ", {"text": " "})))
+    empty = dict.fromkeys(jokes.COLUMNS)
+    assert found == [
+        empty | {"id": 0, "text": TEXTS[0]},
+        empty | {"id": 1, "text": TEXTS[1], "funny": 3},
+        empty | {"id": 40, "text": TEXTS[2]},
+    ]
+
+
+def test_any_path_and_any_text_can_be_read(tmp_path):
+    texts = ["—¿Y eso?\u2028—Nada.", "Dos\x85líneas distintas.", "😀😀", "😂😂"]
+    profile = own(tmp_path, *({"text": text} for text in texts), name="propios.json")
+    assert [row["text"] for row in all_rows(jokes.load_jokes(profile))] == texts
+    as_text = Profile("propio", {"jokes": str(profile.sources["jokes"])})
+    assert all_rows(jokes.load_jokes(as_text)) == all_rows(jokes.load_jokes(profile))
+    marked = tmp_path / "de Windows.jsonl"  # el Bloc de notas pone una marca al principio, y líneas con \r\n
+    marked.write_bytes("\ufeff".encode() + profile.sources["jokes"].read_bytes().replace(b"\n", b"\r\n"))
+    assert all_rows(jokes.load_jokes(Profile("propio", {"jokes": marked}))) == all_rows(jokes.load_jokes(profile))
+
+
 def test_no_near_duplicate_across_splits(tmp_path):
     """Con repetidos a propósito en el fichero: cada grupo queda una sola vez."""
     rows = [dict(row) for row in ROWS[:60]]
@@ -204,12 +250,48 @@ def test_completo_reads_the_hub_into_the_same_columns(tmp_path, monkeypatch):
     assert set(data["train"]["funny"]) == {3}
 
 
-@pytest.mark.parametrize("content", ["", "no es JSON", '{"texto": "sin text"}', '{"text": 3}'])
-def test_a_damaged_file_is_refused(tmp_path, content):
+GOOD = json.dumps(ROWS[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"dañado: está vacío"),
+        ("\n \n", r"dañado: está vacío"),
+        ("no es JSON", r"la línea 1 no es un objeto JSON con un texto en «text»"),
+        (GOOD + "\n\n" + '{"texto": "sin text"}', r"la línea 3 no es"),
+        ('{"text": 3}', r"la línea 1 no es"),
+        ('["text"]', r"la línea 1 no es"),
+        ("3", r"la línea 1 no es"),
+        (GOOD + "\n" + '{"text": "Sí.", "id": "a12"}', r"línea 2, «id» debe ser un entero y es 'a12'"),
+        ('{"text": "Sí.", "funny": true}', r"«funny» debe ser un entero y es True"),
+        ('{"text": "Sí.", "keywords": ["a"]}', r"«keywords» debe ser un texto y es \['a'\]"),
+        (b"\xff\xfe{}", r"dañado: UnicodeDecodeError"),
+        (None, r"falta o está dañado: FileNotFoundError"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, content, message):
     file = tmp_path / "chistes.jsonl"
-    file.write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match="falta o está dañado"):
-        jokes.load_jokes(Profile("propio", {"jokes": str(file)}))
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=message + r".*\. Repasa") as error:
+        jokes.load_jokes(Profile("propio", {"jokes": file}))
+    assert str(file) in str(error.value) and "git" not in str(error.value)
+
+
+def test_the_remedy_of_our_own_files_is_to_restore_them(tmp_path, monkeypatch):
+    (tmp_path / "literarios.jsonl").write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(jokes, "_DATA", tmp_path)
+    for call in (jokes.load_jokes, jokes.load_literary):
+        with pytest.raises(ValueError, match=r"falta o está dañado.*Restáuralo con «git checkout"):
+            call()
+
+
+def test_texts_that_say_nothing_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no hay ningún chiste.*vacíos"):
+        jokes.load_jokes(own(tmp_path, {"text": " "}, {"text": ""}))
+    with pytest.raises(ValueError, match=r"texto 1, .*media letra suelta"):
+        jokes.load_jokes(own(tmp_path, {"text": "Sí."}, r'{"text": "No \ud83d."}'))
 
 
 # ---------------------------------------------------------------- casi iguales
@@ -236,7 +318,37 @@ def test_small_changes_count_as_the_same_and_other_jokes_do_not():
     assert not jokes.near_duplicates([ROWS[0]["text"], ROWS[1]["text"]])
 
 
-@pytest.mark.parametrize("threshold", [0, -1, 1.5, "mucho"])
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("😀", "😂", False),
+        ("😀", " 😀\n", True),
+        ("¡!", "¿?", False),
+        ("", " ", True),
+        ("😀", "", False),
+        ("Sí 😀", "¡Sí!", True),  # con letras, lo demás no cuenta
+    ],
+)
+def test_without_letters_the_signs_count(left, right, same):
+    assert bool(jokes.near_duplicates([left, right])) == same
+
+
+def test_two_fifths_of_the_pieces_in_common_are_enough():
+    """Trozos de cinco letras: «abcdefgh» tiene cuatro. Con dos en común de cinco, 0,4; de seis, un tercio."""
+    assert jokes.near_duplicates(["abcdefg", "bcdefxy"]) == []  # {abcde, bcdef, cdefg} y {bcdef, cdefx, defxy}: 1/5
+    assert jokes.near_duplicates(["abcdefg", "abcdefxy"]) == [(0, 1, 0.4)]  # 2 de 3 + 4 - 2
+    assert jokes.near_duplicates(["abcdefgh", "abcdefxy"]) == []  # 2 de 4 + 4 - 2
+
+
+def test_near_duplicates_take_any_iterable_of_texts():
+    assert jokes.near_duplicates(text for text in ["Hola.", "HOLA"]) == [(0, 1, 1.0)]
+    assert jokes.near_duplicates([]) == [] and jokes.near_duplicates(["Hola."], np.float32(0.5)) == []
+    for wrong in ("Hola.", [1, 2], None):
+        with pytest.raises(ValueError, match="al menos un texto"):
+            jokes.near_duplicates(wrong)
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.5, "mucho", True, float("nan")])
 def test_a_strange_threshold_is_refused(threshold):
     with pytest.raises(ValueError, match="threshold"):
         jokes.near_duplicates(["a"], threshold)

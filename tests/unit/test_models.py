@@ -267,6 +267,22 @@ def test_a_tokenizer_in_its_older_files_is_a_tokenizer(mine, mini):
     assert checkpoint("decoder", broken(mine)) == str(mine)
 
 
+def test_other_json_files_only_have_to_be_readable(mine):
+    """Un `special_tokens_map.json` vacío o una lista son normales; medio fichero, no."""
+    (mine / "special_tokens_map.json").write_text("{}")
+    (mine / "modules.json").write_text("[1, 2]")
+    load_model("decoder", broken(mine))
+    (mine / "modules.json").write_text("[1, 2")
+    refused(mine, r"modules\.json.*truncado o dañado.*save_pretrained")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", ["{}", "[1]", "null"])
+def test_a_configuration_that_says_nothing_is_damaged(mine, name, content):
+    (mine / name).write_text(content)
+    refused(mine, rf"{name}.*truncado o dañado.*save_pretrained")
+
+
 def test_an_adapter_is_not_a_model_and_the_message_says_how_to_use_it(tmp_path, model):
     from peft import LoraConfig, PeftModel, get_peft_model
 

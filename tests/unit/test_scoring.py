@@ -1,25 +1,21 @@
 """Puntuar, frente a una pasada por prefijo y frente a distribuciones conocidas."""
 
+import functools
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+import transformers
 from conftest import tiny_model
+from corpora import BAD_CORPUS, LETTERS, TEXTS, brute_force, letters, nothing_computed, text_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_decoding_parity import peak_of_tensors
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from measuring import peak_of_tensors
 
 from course_utils import scoring
 from course_utils.scoring import Perplexity, perplexity, sequence_logprob, token_logprobs
-
-
-def brute_force(model, ids):
-    """log P(y_t | y_<t) con una pasada del modelo por cada prefijo: (T,) -> (T - 1,)."""
-    with torch.no_grad():
-        return torch.stack([model(ids[None, :t]).logits[0, -1].log_softmax(-1)[ids[t]] for t in range(1, len(ids))])
 
 
 def test_equals_one_pass_per_prefix(model):
@@ -49,12 +45,179 @@ def test_last_gives_the_last_columns_and_skips_the_other_logits(model, side, las
     mask[0, slice(0, 2) if side == "left" else slice(4, 6)] = 0
     sizes = []
     hook = model.lm_head.register_forward_hook(lambda *call: sizes.append(call[2].size(1)))
-    found = token_logprobs(model, ids, mask, last=last)
+    padded, whole = token_logprobs(model, ids, mask, last=last), token_logprobs(model, ids, last=last)
     hook.remove()
-    torch.testing.assert_close(found, token_logprobs(model, ids, mask)[:, -last:], atol=1e-5, rtol=1e-5)
-    assert sizes == [last + 1]
+    torch.testing.assert_close(padded, token_logprobs(model, ids, mask)[:, -last:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(whole, token_logprobs(model, ids)[:, -last:], atol=1e-5, rtol=1e-5)
+    assert sizes[1] == last + 1 and sizes[0] <= last + 1 + 2  # dos de relleno
 
 
+# ---------------------------------------------------------------- otras arquitecturas
+SIZES = dict(vocab_size=23, max_position_embeddings=48, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+LLAMA = dict(SIZES, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
+LLAMA |= dict(num_key_value_heads=1, initializer_range=0.6)
+BERT = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"}
+BART = dict(SIZES, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=16, decoder_ffn_dim=16)
+BART |= dict(encoder_attention_heads=2, decoder_attention_heads=2)
+ARCHITECTURES = {
+    "Llama": LLAMA,
+    "Gemma2": dict(LLAMA, head_dim=8, sliding_window=4, final_logit_softcapping=3.0),  # la salida no es una matriz
+    "Mistral": dict(LLAMA, sliding_window=4),
+    "GPTNeoX": BERT,
+    "OPT": dict(SIZES, hidden_size=16, word_embed_proj_dim=16, ffn_dim=32, num_hidden_layers=2, init_std=0.6)
+    | dict(num_attention_heads=2),
+    "Bloom": dict(SIZES, hidden_size=16, n_layer=2, n_head=2, initializer_range=0.6),
+    "Mamba": dict(SIZES, hidden_size=16, num_hidden_layers=2, state_size=4, initializer_range=0.6),
+    "Rwkv": dict(SIZES, hidden_size=16, attention_hidden_size=16, num_hidden_layers=2),  # no sabe de máscaras
+    "Bert": dict(BERT, is_decoder=True),
+}
+
+
+@functools.cache
+def other_model(name, **options):
+    """Un modelo diminuto al azar de otra arquitectura, con los logits separados para que un error se note."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = transformers.AutoConfig.for_model(name.lower().replace("gptneox", "gpt_neox"), **options)
+        model = transformers.AutoModelForCausalLM.from_config(config).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_any_decoder_padded_on_any_side_equals_one_pass_per_prefix(name, side, monkeypatch):
+    model = other_model(name, **ARCHITECTURES[name])
+    rows = [[5, 3, 8], [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]]
+    expected = [brute_force(model, torch.tensor(row)) for row in rows]
+    ids, mask = fill(rows, side)
+    for room in (2**26, 23 * 4):  # de una vez, y con sitio para los logits de cuatro tokens
+        monkeypatch.setattr(scoring, "_LOGITS", room)
+        scores = token_logprobs(model, ids, mask)
+        short = scores[0, -2:] if side == "left" else scores[0, :2]
+        torch.testing.assert_close(short, expected[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(scores[1], expected[1], atol=1e-4, rtol=1e-4)
+        assert scores[0].count_nonzero() == 2
+
+
+def not_causal(name):
+    """Modelos que no predicen el token siguiente, con una probabilidad para cada token que no quiere decir nada."""
+    kinds = {
+        "codificador": lambda t: t.BertForMaskedLM(t.BertConfig(**BERT)),
+        "BertLMHeadModel": lambda t: t.BertLMHeadModel(t.BertConfig(**BERT)),
+        "BART": lambda t: t.BartForConditionalGeneration(t.BartConfig(**BART)),
+        "T5": lambda t: t.T5ForConditionalGeneration(t.T5Config(vocab_size=23, d_model=16, d_ff=16, num_layers=1)),
+    }
+    return kinds[name](transformers).eval()
+
+
+@pytest.mark.parametrize("name", ["codificador", "BertLMHeadModel", "BART", "T5"])
+def test_only_decoders_are_scored(name):
+    model, ids = not_causal(name), torch.tensor([[1, 2, 3]])
+    calls = (token_logprobs, sequence_logprob, lambda m, _: perplexity(m, letters(), ["abc"]))
+    for call in calls:
+        with pytest.raises(ValueError, match=r"es un codificador.*load_model\(\"decoder\"\)"):
+            call(model, ids)
+
+
+def test_training_mode_is_refused():
+    model = tiny_model(seed=5).train()
+    for call in (token_logprobs, functools.partial(sequence_logprob, prompt_length=1)):
+        with pytest.raises(ValueError, match=r"modo entrenamiento.*model\.eval"):
+            call(model, torch.tensor([[1, 2, 3]]))
+
+
+def test_a_mask_with_holes_scores_what_is_left():
+    ids, mask = torch.tensor([[5, 3, 9, 8, 2]]), torch.tensor([[1, 1, 0, 1, 1]])
+    scores = token_logprobs(tiny_model(), ids, mask)[0]
+    expected = brute_force(tiny_model(), torch.tensor([5, 3, 8, 2]))
+    assert scores.tolist() == pytest.approx([expected[0].item(), 0, 0, expected[2].item()], abs=1e-5)
+
+
+def test_numpy_integers_are_integers(model):
+    ids, three = torch.tensor([[1, 2, 3, 4, 5]]), np.int64(3)
+    assert token_logprobs(model, ids, last=three).equal(token_logprobs(model, ids, last=3))
+    found = sequence_logprob(model, ids, prompt_length=three)
+    assert found.equal(sequence_logprob(model, ids, prompt_length=3))
+    options = {"window": 9, "stride": 3, "batch_size": 3}
+    as_numpy = {name: np.int32(value) for name, value in options.items()}
+    assert perplexity(model, letters(), TEXTS, **as_numpy) == perplexity(model, letters(), TEXTS, **options)
+
+
+# ---------------------------------------------------------------- memoria
+@pytest.mark.parametrize("last", [None, 3])
+def test_logits_never_take_more_than_their_share(monkeypatch, last):
+    """Muchas filas, o una sola en la que no caben: los mismos números con la memoria que se diga."""
+    model, generator = tiny_model(vocab=4000, context=300), torch.Generator().manual_seed(0)
+    for shape in ((64, 20), (1, 300)):
+        ids = torch.randint(0, 4000, shape, generator=generator)
+        whole = token_logprobs(model, ids, last=last)
+        monkeypatch.setattr(scoring, "_LOGITS", 2**17)
+        assert peak_of_tensors(lambda ids=ids: token_logprobs(model, ids, last=last)) < 2 * 4 * 2**17
+        torch.testing.assert_close(token_logprobs(model, ids, last=last), whole, atol=1e-4, rtol=1e-4)
+        monkeypatch.undo()
+
+
+def test_a_model_that_cannot_skip_logits_has_the_same_bound(monkeypatch):
+    def slow(input_ids, **kwargs):
+        sizes.append(input_ids.numel())
+        return tiny_model()(input_ids)
+
+    slow.config, sizes = tiny_model().config, []
+    monkeypatch.setattr(scoring, "_LOGITS", 23 * 40)
+    ids = torch.randint(0, 23, (7, 12), generator=torch.Generator().manual_seed(0))
+    found = token_logprobs(slow, ids, last=2)
+    torch.testing.assert_close(found, token_logprobs(tiny_model(), ids, last=2), atol=1e-5, rtol=1e-5)
+    assert max(sizes) <= 40 and len(sizes) == 3
+
+
+def test_memory_does_not_grow_with_the_context_nor_with_the_texts():
+    """64 textos cortos no pueden pedir más con un contexto de 32 000 que con uno de 48; ni 640."""
+    texts = [text_of(30, seed=i) for i in range(64)]
+    small, large = tiny_model(), tiny_model(context=32_000)
+    peaks = [
+        peak_of_tensors(lambda m=m, t=t: perplexity(m, letters(), t))
+        for m, t in [(small, texts), (large, texts), (large, texts * 10)]
+    ]
+    assert max(peaks) <= 1.05 * peaks[0]
+
+
+def windows_seen(model, texts, **options):
+    """Las formas de los lotes que se puntúan."""
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            scoring, "token_logprobs", lambda _, ids, last: seen.append(ids.shape) or torch.zeros(len(ids), last)
+        )
+        perplexity(model, letters(), texts, **options)
+    return [tuple(shape) for shape in seen]
+
+
+def test_the_default_window_is_the_context_up_to_2048():
+    def longest(model):
+        return max(length for _, length in windows_seen(model, [text_of(5000)]))
+
+    unlimited = nothing_computed(config=SimpleNamespace(vocab_size=23))
+    assert (longest(tiny_model()), longest(tiny_model(context=32_000)), longest(unlimited)) == (48, 2048, 2048)
+    assert windows_seen(tiny_model(context=32_000), [text_of(5000)], window=4000)[0] == (1, 4000)
+
+
+@pytest.mark.parametrize("window", [2, 3, 9, 48])
+def test_the_default_stride_is_half_a_window(model, window):
+    ids = [0] + [LETTERS.index(c) + 1 for c in TEXTS[1]]
+    found = perplexity(model, letters(), [TEXTS[1]], window=window).nll
+    assert found == pytest.approx(sum(brute_force_nll(model, ids, window, window // 2)), rel=1e-5)
+
+
+def test_batches_have_512_tokens_or_the_rows_that_are_asked_for(model):
+    texts = [text_of(15, seed=i) for i in range(70)]
+    assert windows_seen(model, texts) == [(32, 16), (32, 16), (6, 16)]
+    assert windows_seen(model, texts, batch_size=60) == [(60, 16), (10, 16)]
+    assert windows_seen(tiny_model(context=1000), [text_of(700)] * 2, window=600)[0] == (1, 600)
+
+
+# ---------------------------------------------------------------- lo que no vale
 @pytest.mark.parametrize("last", [0, 3, 1.0, True])
 def test_bad_last(model, last):
     with pytest.raises(ValueError, match=r"last debe ser un entero entre 1 y T - 1, 2, y es"):
@@ -166,41 +329,32 @@ def test_sequence_logprob_bad_input(model, ids, options, message):
 
 
 # ---------------------------------------------------------------- perplexity
-LETTERS = "abcdefghijklmnopqrstuv"
+def brute_force_nll(model, ids, window, stride, start=()):
+    """Una pasada por token: su contexto empieza donde la primera ventana que lo alcanza, tras ``start`` si lo hay.
 
-
-def letters(padding_side="right"):
-    """Un token por letra, 23 con el inicial, y sin token de relleno."""
-    core = Tokenizer(models.WordLevel({"<s>": 0} | {c: i for i, c in enumerate(LETTERS, 1)}, unk_token="<s>"))
-    core.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
-    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", padding_side=padding_side)
-
-
-def text_of(n, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return "".join(LETTERS[i] for i in torch.randint(0, 22, (n,), generator=generator).tolist())
-
-
-def brute_force_nll(model, ids, window, stride):
-    """Una pasada por token, (T - 1,): su contexto empieza donde la primera ventana que lo alcanza."""
-    step = min(stride, window - 1)  # si la ventana avanza entera, repite un token como contexto
-    begins = {t: step * max(0, math.ceil((t - window + 1) / step)) for t in range(1, len(ids))}
+    Sin ``start``, el primero no tiene contexto y no se puntúa.
+    """
+    step = min(stride, window - 1)  # si la ventana avanza entera, repite un token como contexto, o el inicial
+    room, first = window - len(start), 1 - len(start)
+    begins = {t: step * max(0, math.ceil((t - room + 1) / step)) for t in range(first, len(ids))}
     by_length = {}  # los prefijos igual de largos van juntos, cada uno en su fila: así la prueba tarda menos
     for t, begin in begins.items():
         by_length.setdefault(t - begin, []).append(t)
     scores = {}
     for length, places in by_length.items():
         with torch.no_grad():
-            last = model(torch.tensor([ids[t - length : t] for t in places])).logits[:, -1].log_softmax(-1)
+            rows = torch.tensor([[*start, *ids[t - length : t]] for t in places])
+            last = model(rows).logits[:, -1].log_softmax(-1)
         scores |= {t: -row[ids[t]].item() for t, row in zip(places, last, strict=True)}
-    return [scores[t] for t in range(1, len(ids))]
+    return [scores[t] for t in range(first, len(ids))]
 
 
-def assert_equals_brute_force(n, window, stride, start):
+def assert_equals_brute_force(n, window, stride, start, every=False):
     model, text = tiny_model(), text_of(n)
-    ids = [0] * start + [LETTERS.index(c) + 1 for c in text]
-    expected = brute_force_nll(model, ids, window, stride)
-    found = perplexity(model, letters(), [text], window=window, stride=stride, add_start_token=start, batch_size=3)
+    ids = [LETTERS.index(c) + 1 for c in text]
+    expected = brute_force_nll(model, ids if every else [0] * start + ids, window, stride, [0] * every)
+    options = {"add_start_token": start, "start_every_window": every, "batch_size": 3}
+    found = perplexity(model, letters(), [text], window=window, stride=stride, **options)
     assert found.n_tokens == len(expected) == n - 1 + start and found.n_chars == n
     assert found.nll == pytest.approx(sum(expected), abs=1e-4 * len(expected))
     assert found.value == pytest.approx(math.exp(sum(expected) / len(expected)), rel=1e-4)
@@ -213,9 +367,9 @@ def window_and_stride(draw):
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(2, 110), sizes=window_and_stride(), start=st.booleans())
+@given(n=st.integers(2, 110), sizes=window_and_stride(), start=st.sampled_from(["no", "una vez", "siempre"]))
 def test_equals_one_pass_per_prefix_for_any_window_and_stride(n, sizes, start):
-    assert_equals_brute_force(n, *sizes, start)
+    assert_equals_brute_force(n, *sizes, start != "no", start == "siempre")
 
 
 @pytest.mark.parametrize(
@@ -233,13 +387,52 @@ def test_equals_one_pass_per_prefix_for_any_window_and_stride(n, sizes, start):
         (1000, 2, 1),
     ],
 )
-def test_equals_one_pass_per_prefix_at_the_edges_and_in_long_texts(n, window, stride):
-    assert_equals_brute_force(n, window, stride, True)
+@pytest.mark.parametrize("every", [False, True])
+def test_equals_one_pass_per_prefix_at_the_edges_and_in_long_texts(n, window, stride, every):
+    assert_equals_brute_force(n, window, stride, True, every)
+
+
+def fussy(input_ids, **kwargs):
+    """Como un modelo entrenado siempre con BOS: con él (el 0) delante acierta casi siempre; sin él no sabe nada."""
+    knows = torch.nn.functional.one_hot(input_ids.roll(-1, 1), 23) * 5.0
+    return SimpleNamespace(logits=torch.where((input_ids[:, :1] == 0)[..., None], knows, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("adds_start", "options", "every"),
+    [
+        (True, {}, True),  # Llama, Gemma…
+        (False, {}, False),  # GPT-2, el del curso
+        (False, {"start_every_window": True}, True),
+        (True, {"start_every_window": False}, False),
+    ],
+)
+def test_models_trained_with_a_bos_find_it_in_every_window(adds_start, options, every):
+    """Gemma 3 270M con ventana 16 y avance 8: 1022,8 con el BOS solo en la primera; 33,4 con él en todas."""
+    tokenizer, text = letters(adds_start=adds_start), text_of(300)
+    found = perplexity(fussy, tokenizer, [text], window=16, stride=8, **options)
+    knows = 1 + 22 * math.exp(-5)  # uno con logit 5 y 22 con 0
+    blind = 0 if every else 300 - 15  # los que puntúan las ventanas que siguen a la primera
+    assert found.n_tokens == 300
+    assert found.nll == pytest.approx((300 - blind) * math.log(knows) + blind * math.log(23), rel=1e-5)
+
+
+def test_without_a_start_token_no_window_has_one():
+    ids = letters(adds_start=True)(TEXTS[1], add_special_tokens=False).input_ids
+    found = perplexity(tiny_model(), letters(adds_start=True), [TEXTS[1]], window=9, stride=4, add_start_token=False)
+    assert found.nll == pytest.approx(sum(brute_force_nll(tiny_model(), ids, 9, 4)), rel=1e-5)
+
+
+def test_the_embedded_model_does_not_repeat_its_start(mini):
+    """La cifra de su ficha se midió así."""
+    text = "Llegó a la venta cuando anochecía. " * 40
+    found, once = (perplexity(*mini, [text], start_every_window=option) for option in (None, False))
+    assert found == once != perplexity(*mini, [text], start_every_window=True)
 
 
 @settings(max_examples=200, deadline=None)
-@given(n=st.integers(1, 300), sizes=window_and_stride(), batch_size=st.integers(1, 5))
-def test_each_token_is_scored_exactly_once(n, sizes, batch_size):
+@given(n=st.integers(1, 300), sizes=window_and_stride(), batch_size=st.integers(1, 5), every=st.booleans())
+def test_each_token_is_scored_exactly_once(n, sizes, batch_size, every):
     text, seen = text_of(n, seed=n), []
 
     def weigh(model, ids, last):  # cada token «cuesta» su id al cubo: repetir uno y olvidar otro se nota
@@ -248,12 +441,10 @@ def test_each_token_is_scored_exactly_once(n, sizes, batch_size):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "token_logprobs", weigh)
-        found = perplexity(tiny_model(), letters(), [text], window=sizes[0], stride=sizes[1], batch_size=batch_size)
+        options = {"window": sizes[0], "stride": sizes[1], "batch_size": batch_size, "start_every_window": every}
+        found = perplexity(tiny_model(), letters(), [text], **options)
     assert found.nll == sum((LETTERS.index(c) + 1) ** 3 for c in text) and found.n_tokens == n
-    assert all(length <= sizes[0] and rows * length <= batch_size * sizes[0] for rows, length in seen)
-
-
-TEXTS = [text_of(n, seed=n) for n in (1, 90, 3, 47, 48, 49, 12, 12, 200, 5)]
+    assert all(length <= sizes[0] and rows <= batch_size for rows, length in seen)
 
 
 @settings(max_examples=15, deadline=None)
@@ -330,39 +521,10 @@ def test_gpu_gives_the_same():
     )
 
 
-def nothing_computed(**attributes):
-    """Un modelo que falla si se le llama: la comprobación tiene que ir antes."""
-
-    def model(*args, **kwargs):
-        raise AssertionError("se ha calculado algo antes de validar")
-
-    model.config = SimpleNamespace(vocab_size=23, max_position_embeddings=48)
-    vars(model).update(attributes)
-    return model
-
-
 def without_start():
     tokenizer = letters()
     tokenizer.bos_token = None
     return tokenizer
-
-
-BAD_CORPUS = [
-    ([], {}, r"al menos un texto.*\[\]"),
-    (None, {}, r"al menos un texto.*None"),
-    ("abc", {}, r"al menos un texto.*'abc'.*\[texto\]"),
-    (["abc", 3], {}, r"al menos un texto"),
-    (["abc", ""], {}, r"texto 1, '', da 0 tokens.*Quítalo\."),
-    (["a"], {"add_start_token": False}, r"texto 0, 'a', da 1 tokens.*add_start_token=True"),
-    (["abc"], {"window": 49}, r"window.*contexto del modelo, 48, y es 49"),
-    (["abc"], {"window": 1}, r"window.*es 1"),
-    (["abc"], {"window": 10, "stride": 11}, r"stride.*la ventana, 10.*Es 11"),
-    (["abc"], {"stride": 49}, r"stride.*la ventana, 48.*Es 49"),
-    (["abc"], {"stride": 0}, r"stride.*Es 0"),
-    (["abc"], {"stride": 2.5}, r"stride.*Es 2\.5"),
-    (["abc"], {"batch_size": 0}, r"batch_size.*es 0"),
-    (["abc"], {"batch_size": True}, r"batch_size.*es True"),
-]
 
 
 @pytest.mark.parametrize(("texts", "options", "message"), BAD_CORPUS)
@@ -377,5 +539,7 @@ def test_bad_model_or_tokenizer_is_refused_before_computing():
     with pytest.raises(ValueError, match=r"modo entrenamiento.*model\.eval"):
         perplexity(nothing_computed(training=True), letters(), ["abc"])
     small = SimpleNamespace(vocab_size=5, max_position_embeddings=48)
-    with pytest.raises(ValueError, match=r"id 22 no está en el vocabulario del modelo \(5\)"):
+    with pytest.raises(ValueError, match=r"fuera del vocabulario \(de 0 a 4\).*mayor 22.*tokenizador"):
         perplexity(nothing_computed(config=small), letters(), ["abv"])
+    with pytest.raises(ValueError, match=r"Esperaba un modelo.*'decoder'.*load_model"):
+        perplexity("decoder", letters(), ["abc"])

@@ -1,5 +1,6 @@
 """Medidas y comparación de estrategias: valores a mano, el azar de los demás intacto y errores antes de calcular."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ def test_distinct_n_by_hand():
     assert strategies.distinct_n([1, 2, 1, 2, 1], 2) == 0.5
     assert strategies.distinct_n([1, 2, 3], 3) == 1
     assert strategies.distinct_n([1], 2) == 0 == strategies.distinct_n([], 1)
+    assert strategies.distinct_n([1, 2, 1, 2, 1], np.int64(2)) == 0.5
     for n in (0, 1.5, True, "2"):
         with pytest.raises(ValueError, match="mayor o igual que 1"):
             strategies.distinct_n([1, 2], n)
@@ -65,6 +67,74 @@ def test_texts_end_at_the_eos_and_padding_does_not_count(mini):
     )
     assert table.attrs["textos"]["a"] == [tokenizer.decode(new[:length])] * 2
     assert table.loc["a", "distinct-1"] == strategies.distinct_n(new[:length], 1)
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda i: [i], lambda i: [i, i + 1], torch.tensor, lambda i: torch.tensor([i]), np.int64]
+)
+@pytest.mark.parametrize("options", [{}, {"num_beams": 2}])
+def test_lists_of_eos_measure_the_same_as_one(mini, kind, options):
+    """Con una lista, el relleno que sigue al EOS contaba como texto."""
+    model, tokenizer = mini
+    ids = tokenizer("El rey", return_tensors="pt").input_ids
+    eos = decoding.generate(model, ids, max_new_tokens=8).new_ids[0, 3].item()
+    one, several = (
+        strategies.compare_strategies(
+            model, tokenizer, "El rey", {"a": options}, samples=3, max_new_tokens=8, eos_token_id=e
+        )
+        for e in (eos, kind(eos))
+    )
+    assert several.drop(columns="tokens/s").equals(one.drop(columns="tokens/s"))
+    assert several.attrs == one.attrs and all(
+        text.count(tokenizer.decode([eos])) <= 1 for text in one.attrs["textos"]["a"]
+    )
+
+
+def test_sampled_rows_that_end_at_different_times(mini):
+    """Con muestreo cada fila acaba cuando acaba: se mide hasta su EOS, sea el que sea de la lista."""
+    model, tokenizer = mini
+    eos = [tokenizer.encode(c, add_special_tokens=False)[0] for c in (",", ".", " de", " que")]
+    plan = {"a": {"select": decoding.sample}}
+    table = strategies.compare_strategies(
+        model, tokenizer, "El rey", plan, samples=6, max_new_tokens=30, eos_token_id=eos, seed=1
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        ids = tokenizer(["El rey"] * 6, return_tensors="pt").input_ids
+        out = decoding.generate(model, ids, select=decoding.sample, max_new_tokens=30, eos_token_id=eos)
+    lengths = torch.stack([~step.finished for step in out.steps], 1).sum(1).tolist()
+    assert len(set(lengths)) > 2
+    texts = [tokenizer.decode(row[:n]) for row, n in zip(out.new_ids.tolist(), lengths, strict=True)]
+    assert table.attrs["textos"]["a"] == texts
+    assert table.loc["a", "log-prob. por token"] == pytest.approx(out.logprobs.sum().item() / sum(lengths))
+
+
+def test_transforms_may_be_none_or_a_generator(mini):
+    model, tokenizer = mini
+    plans = {
+        "lista": {"transforms": [decoding.no_repeat_ngram(1)]},
+        "generador": {"transforms": (decoding.no_repeat_ngram(n) for n in [1])},
+        "nada": {},
+        "None": {"transforms": None},
+    }
+    texts = strategies.compare_strategies(model, tokenizer, "El rey", plans, samples=2, max_new_tokens=12).attrs[
+        "textos"
+    ]
+    assert texts["lista"] == texts["generador"] != texts["nada"] == texts["None"]
+
+
+def test_a_prompt_that_begins_with_the_eos_is_text(mini):
+    """Todas las filas son el mismo *prompt*: lo que lleve delante no es relleno."""
+    model, tokenizer = mini
+    prompt = "\n\nEl rey"
+    eos = tokenizer.encode("\n", add_special_tokens=False)[0]
+    ids = tokenizer(prompt, return_tensors="pt").input_ids
+    assert ids[0, :2].tolist() == [eos, eos]
+    expected = decoding.generate(model, ids, max_new_tokens=6).text(tokenizer)[len(prompt) :]
+    table = strategies.compare_strategies(
+        model, tokenizer, prompt, "voraz", samples=2, max_new_tokens=6, eos_token_id=[eos, 4000]
+    )
+    assert expected.startswith(table.attrs["textos"]["voraz"][0])
 
 
 def test_named_strategies_are_valid(mini):

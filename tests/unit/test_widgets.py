@@ -67,7 +67,7 @@ def test_sliders_transform_the_candidates(explorer):
     [
         ("temperature", 0, 1, "La temperatura debe ser"),
         ("top_p", 0, 1, "p debe estar en (0, 1]"),
-        ("prompt", "", "El rey", "El prompt está vacío"),
+        ("prompt", "", "El rey", "No hay ningún token"),
         ("prompt", "no " * 400, "El rey", "contexto del modelo"),
     ],
 )

@@ -1,30 +1,71 @@
-"""Ejecutar celdas de un cuaderno para dibujar lo mismo que él."""
+"""Las celdas de los cuadernos, por su nombre: se ejecutan o se lee lo que imprimieron, y la figura da lo mismo."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
+from functools import cache
+from html import unescape
 
 from .. import ROOT
 
-NOTEBOOKS = ROOT / "notebooks" / "fuente"
+NOTEBOOKS = ROOT / "notebooks"
 
 
-def run_cells(notebook: str, starts: list[str], namespace: dict) -> dict:
-    """Ejecuta en ``namespace`` las celdas del cuaderno que empiezan así, para que la figura dé lo mismo que él.
+@cache
+def _cells(session: str) -> dict[str, dict]:
+    (path,) = NOTEBOOKS.glob(f"{session}_*.ipynb")
+    return {cell["id"]: cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+
+
+def find(session: str, name: str) -> dict:
+    """La celda de código con ese nombre, o un ``ValueError``."""
+    cell = _cells(session).get(name)
+    if cell is None or cell["cell_type"] != "code":
+        raise ValueError(
+            f"El cuaderno {session} no tiene ninguna celda de código «{name}». Si ahora se llama de otra manera, "
+            f"cambia session_{session}.py; si es nueva, ejecuta «make notebooks»."
+        )
+    return cell
+
+
+def run(session: str, names: list[str], namespace: dict) -> dict:
+    """Ejecuta esas celdas en ``namespace``, sin dejar que impriman, y lo devuelve."""
+    for name in names:
+        code = "".join(find(session, name)["source"])
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(code, f"{session}, {name}", "exec"), namespace)
+    return namespace
+
+
+def printed(session: str, name: str, pattern: str) -> tuple[str, ...]:
+    """Los grupos de la primera vez que la salida guardada de una celda da ``pattern``; las tablas son HTML.
 
     Raises
     ------
     ValueError
-        Si una celda no está, o hay varias que empiezan igual.
+        Si no lo da.
     """
-    (path,) = NOTEBOOKS.glob(f"{notebook}_*.md")
-    cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S)
-    for start in starts:
-        found = [cell for cell in cells if cell.lstrip().startswith(start)]
-        if len(found) != 1:
-            raise ValueError(f"{path.name} tiene {len(found)} celdas que empiezan por {start!r}; hace falta una.")
-        with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(found[0], path.name, "exec"), namespace)
-    return namespace
+    found = []
+    for output in find(session, name)["outputs"]:
+        data = output.get("data", {})
+        html = "".join(data.get("text/html", ""))
+        found.append("".join(output.get("text") or (html if "<table" in html else data.get("text/plain", ""))))
+    match = re.search(pattern, unescape("\n".join(found)), re.S | re.M)
+    if match is None:
+        raise ValueError(
+            f"La celda «{name}» del cuaderno {session} ya no imprime {pattern!r}. Si ha cambiado, cambia "
+            f"session_{session}.py; si no, ejecútala con «make notebooks»."
+        )
+    return match.groups()
+
+
+def table(session: str, name: str) -> dict[str, dict[str, float]]:
+    """La tabla que muestra una celda: {columna: {fila: número}}."""
+    (body,) = printed(session, name, r"(<table.*?</table>)")
+    head, *rows = re.findall(r"<tr.*?</tr>", body, re.S)
+    columns = re.findall(r"<th>(.*?)</th>", head)
+    values = [re.findall(r"<t[hd]>\s*(.*?)\s*</t[hd]>", row, re.S) for row in rows]
+    return {column: {row[0]: float(row[i]) for row in values} for i, column in enumerate(columns) if i}

@@ -12,7 +12,7 @@ from course_utils.decoding import show_token
 from course_utils.drawing import arrow, box, canvas, chips, label
 from course_utils.models import load_model
 
-from .cells import run_cells
+from . import cells
 
 BLUE, ORANGE, GREEN, RED, GREY = plots.BLUE, plots.ORANGE, plots.GREEN, plots.RED, plots.GREY
 TEXT = "El rey y la reina vivían en un palacio."
@@ -276,8 +276,7 @@ def _accuracy():
     (encoder, encoder_tokenizer), (decoder, decoder_tokenizer) = _load("encoder"), _load("decoder")
     namespace = {"torch": torch, "re": re, "encoder": encoder, "encoder_tokenizer": encoder_tokenizer}
     namespace |= {"decoder": decoder, "decoder_tokenizer": decoder_tokenizer}
-    cells = ["sentences = [", "def single_token_words", 'hits = {"codificador, con los dos lados": []']
-    return run_cells("01", cells, namespace)["accuracy"]
+    return cells.run("01", ["frases-de-prueba", "funciones-de-medida", "aciertos"], namespace)["accuracy"]
 
 
 def aciertos():

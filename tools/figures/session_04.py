@@ -1,9 +1,7 @@
 """Figuras de la sesión 04. Lo que sale de entrenar no se repite aquí: se lee de las salidas del cuaderno ejecutado."""
 
-import json
 import re
 from functools import cache
-from html import unescape
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -17,43 +15,10 @@ from course_utils import decoding, finetuning, plots
 from course_utils.jokes import load_jokes, near_duplicates
 from course_utils.models import checkpoint
 
-from .. import ROOT
+from . import cells
 
-NOTEBOOK = ROOT / "notebooks" / "04_ajuste_fino.ipynb"
 CONTEXT, PALE = 256, "#DDDDDD"
 BEFORE, AFTER, REAL = plots.GREY, plots.BLUE, plots.ORANGE
-
-
-@cache
-def _outputs():
-    """Todo lo que imprime el cuaderno, seguido; las tablas, en HTML."""
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    found = []
-    for output in (o for cell in cells for o in cell.get("outputs", [])):
-        data = output.get("data", {})
-        html = "".join(data.get("text/html", ""))
-        found.append("".join(output.get("text", "")) or (html if "<table" in html else ""))
-    return unescape("\n".join(found))
-
-
-def _printed(pattern):
-    """Los grupos de la última vez que el cuaderno imprime ``pattern``; si no lo imprime, ``ValueError``."""
-    matches = list(re.finditer(pattern, _outputs(), re.S | re.M))
-    if not matches:
-        raise ValueError(
-            f"El cuaderno 04 ya no imprime {pattern!r}. Si ha cambiado, cambia session_04.py; si no, ejecútalo con "
-            "«make notebooks»."
-        )
-    return matches[-1].groups()
-
-
-def _table(column):
-    """La última tabla del cuaderno con esa columna: {columna: {fila: número}}."""
-    (body,) = _printed(rf"(<table(?:(?!</table>).)*<th>{re.escape(column)}</th>(?:(?!</table>).)*</table>)")
-    head, *rows = re.findall(r"<tr.*?</tr>", body, re.S)
-    names = re.findall(r"<th>(.*?)</th>", head)
-    cells = [re.findall(r"<t[hd]>\s*(.*?)\s*</t[hd]>", row, re.S) for row in rows]
-    return {name: {row[0]: float(row[i]) for row in cells} for i, name in enumerate(names) if i}
 
 
 @cache
@@ -246,7 +211,7 @@ def bucle():
 
 def curvas():
     """Las pérdidas por época del entrenamiento del cuaderno."""
-    table = _table("Validation Loss")
+    table = cells.table("04", "entrenamiento")
     train, validation = list(table["Training Loss"].values()), list(table["Nll"].values())
     fig, axes = _canvas(height=4.9, ncols=2)
     plots.plot_learning_curves(train, validation, title="Las dos", ax=axes[0])
@@ -262,8 +227,8 @@ def curvas():
 def antes_despues():
     """Lo que escriben los dos modelos con el mismo principio y la misma semilla."""
     texts = {
-        "antes": _printed(r"^\[antes\] (.*?)\n\n\[después\]")[0],
-        "después": _printed(r"^\[después\] (.*?)\n+<")[0],
+        "antes": cells.printed("04", "medidas-despues", r"^\[antes\] (.*?)\n\n\[después\]")[0],
+        "después": cells.printed("04", "medidas-despues", r"^\[después\] (.*?)\n+<")[0],
     }
     fig, axes = _canvas(height=5.0, ncols=2)
     for ax, (name, text) in zip(axes, texts.items(), strict=True):
@@ -272,7 +237,7 @@ def antes_despues():
         shown = lines.split("\n")
         ax.text(0, 1, "\n".join(shown[:12]) + ("…" if len(shown) > 12 else ""), va="top", fontsize=17, linespacing=1.3)
         ax.axis("off")
-    ended = _table("acaban solos (%)")["acaban solos (%)"]
+    ended = cells.table("04", "medidas-despues")["acaban solos (%)"]
     axes[0].text(0, -0.02, f"acaban solos: {ended['antes']:.0f} % de 50", fontsize=19, color="#8a3c00", va="bottom")
     axes[1].text(0, -0.02, f"acaban solos: {ended['después']:.0f} % de 50", fontsize=19, color="#00507d", va="bottom")
     return fig
@@ -280,10 +245,12 @@ def antes_despues():
 
 def medidas():
     """Las mismas medidas antes y después: la forma, los chistes nuevos y la prosa."""
-    style = _table("acaban solos (%)")["empiezan con raya o pregunta (%)"]
+    style = cells.table("04", "medidas-despues")["empiezan con raya o pregunta (%)"]
     panels = {"Empiezan con raya\no pregunta (%)": {"antes": style["antes"], "después": style["después"]}}
     for name, title in [("chistes", "Perplejidad en\nchistes de prueba"), ("prosa", "Perplejidad en\nprosa literaria")]:
-        old, new, change = _printed(rf"^perplejidad en {name}: ([\d.]+) → ([\d.]+) \(([-+]\d+) %\)")
+        old, new, change = cells.printed(
+            "04", "medidas-despues", rf"^perplejidad en {name}: ([\d.]+) → ([\d.]+) \(([-+]\d+) %\)"
+        )
         panels[title] = {"antes": float(old), f"después\n({change.replace('-', '−')} %)": float(new)}
     fig, axes = _canvas(height=4.5, ncols=3)
     for ax, (title, values) in zip(axes, panels.items(), strict=True):
@@ -297,8 +264,8 @@ def medidas():
 
 def copia():
     """El chiste que recita el modelo entrenado de más, y cuánto copia cada uno."""
-    words, text = _printed(r"^El que más copia, (\d+) palabras seguidas:\n(.*?)\n+<")
-    longest = _table("trozo más largo")["trozo más largo"]
+    words, text = cells.printed("04", "entrenado-de-mas", r"^El que más copia, (\d+) palabras seguidas:\n(.*?)\n+<")
+    longest = cells.table("04", "entrenado-de-mas")["trozo más largo"]
     fig, (left, right) = _canvas(height=4.8, ncols=2, width_ratios=[5, 6])
     lines = "\n".join(fill(line, 36) for line in text.strip().splitlines())
     left.set_title(f"Recita {words} palabras seguidas", loc="left")
@@ -316,8 +283,8 @@ def copia():
 
 def lora():
     """LoRA: la matriz quieta y dos pequeñas que se entrenan; y lo medido con los dos ajustes."""
-    (share,) = _printed(r"parámetros: el ([\d.]+) %")
-    memory = _table("gradientes y Adam (MB)")
+    (share,) = cells.printed("04", "lora-parametros", r"parámetros: el ([\d.]+) %")
+    memory = cells.table("04", "lora-entrenamiento")
     fig, (left, right) = _canvas(height=4.9, ncols=2, width_ratios=[5, 6])
     blocks = [(0, 0, 3, 3, PALE, "W\n\nquieta"), (4.2, 0, 0.6, 3, "#CFE3F1", "B"), (5.2, 2.4, 3, 0.6, "#CFE3F1", "A")]
     for x, y, width, height, face, text in blocks:

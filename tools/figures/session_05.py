@@ -1,9 +1,6 @@
 """Figuras de la sesión 05: las celdas del cuaderno se ejecutan aquí, así que los números son los suyos."""
 
 import ast
-import contextlib
-import io
-import json
 import re
 from functools import cache
 
@@ -11,56 +8,36 @@ import matplotlib.pyplot as plt
 
 from course_utils import plots
 
-from .. import ROOT
+from . import cells
 
-NOTEBOOK = ROOT / "notebooks" / "05_perplejidad.ipynb"
-# Un trozo de cada celda que hace falta, en el orden del cuaderno; se quitan las que tardan (el ajuste fino).
+# Las celdas que hacen falta, en el orden del cuaderno; se quitan las que tardan (el ajuste fino).
 CELLS = (
-    "import copy",
-    "def with_start",
-    "novel = (files",
-    "unigram = (counts",
-    'plausible = """',
-    "real = perplexity(model, tokenizer, plausible)",
-    "levels = {",
-    "def surprise",
-    'absurd = """',
-    "pair = [",
-    "def best_unigram",
-    "sizes = {",
-    "written = {",
-    'GRAMMAR = """',
-    "def by_luck",
+    "importar",
+    "regla-de-la-cadena",
+    "producto-se-agota",
+    "unigrama",
+    "tres-formulas-tabla",
+    "perplejidad-del-paquete",
+    "niveles",
+    "sorpresa-frase",
+    "absurdas",
+    "relleno-no-cuenta",
+    "unigrama-por-trozo",
+    "compresores",
+    "voraz-o-muestreo",
+    "examen",
+    "examen-azar",
 )
 BOX = {"ha": "center", "va": "center", "parse_math": False}
-
-
-def _cell(piece):
-    """La única celda de código que contiene ``piece``: su código y lo que imprimió."""
-    found = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if piece in "".join(c["source"])]
-    found = [c for c in found if c["cell_type"] == "code"]
-    if len(found) != 1:
-        raise ValueError(f"En {NOTEBOOK.name} hay {len(found)} celdas con {piece!r} y debe haber una. ¿Cambió?")
-    outputs = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in found[0]["outputs"]]
-    return "".join(found[0]["source"]), "\n".join("".join(output) for output in outputs)
-
-
-def _printed(piece, pattern):
-    """Lo que una celda lenta dejó impreso en el cuaderno."""
-    match = re.search(pattern, _cell(piece)[1])
-    if not match:
-        raise ValueError(f"La salida de la celda con {piece!r} no tiene {pattern!r}. Reconstruye el cuaderno.")
-    return match[0]
 
 
 @cache
 def _after():
     """Por cada celda de ``CELLS``, los nombres que hay tras ejecutarla."""
     names, found = {}, {}
-    with contextlib.redirect_stdout(io.StringIO()), plt.rc_context():
-        for piece in CELLS:
-            exec(compile(_cell(piece)[0], piece, "exec"), names)
-            found[piece] = dict(names)
+    with plt.rc_context():
+        for name in CELLS:
+            found[name] = dict(cells.run("05", [name], names))
     plt.close("all")
     return found
 
@@ -112,7 +89,7 @@ def camino():
 
 def cadena():
     """«Había una vez un rey.»: la probabilidad de cada token y, debajo, su sorpresa en bits."""
-    names = _after()["def with_start"]
+    names = _after()["regla-de-la-cadena"]
     ids = names["ids_of"](names["sentence"])
     tokens, logprobs = [names["show"](i) for i in ids], names["logprobs"]
     bits = (-logprobs / names["math"].log(2)).tolist()
@@ -139,7 +116,7 @@ def cadena():
 
 def niveles():
     """La perplejidad de las 24 frases con los tres modelos."""
-    levels = _after()["levels = {"]["levels"]
+    levels = _after()["niveles"]["levels"]
     who = {"uniforme": "no sabe nada", "unigrama": "sabe qué es frecuente", "modelo": "lee el contexto"}
     ax = plt.subplots(figsize=(11, 4.4), layout="constrained")[1]
     values = {f"{name}\n({who[name]})": value for name, value in levels.items()}
@@ -149,7 +126,7 @@ def niveles():
 
 def sorpresa():
     """Cuatro textos, token a token, con su sorpresa en bits."""
-    names = _after()["def surprise"]
+    names = _after()["sorpresa-frase"]
     shown, cell, limit = names["surprise"], 0.155, 11
     rows = {
         "frase corriente": names["plausible"][3],
@@ -177,7 +154,7 @@ def sorpresa():
 
 def grupos():
     """La perplejidad de cada frase de los cuatro grupos, con la real más rara como referencia."""
-    names = _after()['absurd = """']
+    names = _after()["absurdas"]
     groups = {name: names["values_of"](result) for name, result in names["groups"].items()}
     limit = max(groups["reales"])
     ax = plt.subplots(figsize=(11, 5), layout="constrained")[1]
@@ -199,7 +176,7 @@ def grupos():
 
 def relleno():
     """Un lote de dos textos: el corto lleva relleno; y la perplejidad del corto con tres cuentas."""
-    names = _after()["pair = ["]
+    names = _after()["relleno-no-cuenta"]
     rows, longest, wrong = names["rows"], names["longest"], names["table"].iloc[0]
     ax = _canvas(11, 3.5, (-0.2, longest), (5.6, -0.5))
     for y, row in enumerate(rows):
@@ -250,7 +227,7 @@ def ventanas():
 
 def bits():
     """La misma novela: la perplejidad por trozo no se puede comparar; los bits por carácter, sí."""
-    table, sizes = _after()["def best_unigram"]["table"], _after()["sizes = {"]["sizes"]
+    table, sizes = _after()["unigrama-por-trozo"]["table"], _after()["compresores"]["sizes"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     names = {"unigrama de letras": "unigrama\nde letras", "unigrama de tokens": "unigrama\nde tokens"}
     values = {names.get(name, "modelo"): row["perplejidad"] for name, row in table.iterrows()}
@@ -265,8 +242,8 @@ def bits():
 
 def usos():
     """Comparar modelos en textos de personas, sí; poner nota a textos, no."""
-    change = ast.literal_eval(_printed("piles = {", r"\{.*\}"))
-    table = _after()["written = {"]["table"]
+    change = ast.literal_eval(cells.printed("05", "antes-y-despues-medida", r"(\{.*\})")[0])
+    table = _after()["voraz-o-muestreo"]["table"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.9), layout="constrained")
     title = "SÍ: comparar modelos\n(antes y después del ajuste)"
     names = {name.replace(", ", ",\n"): value for name, value in change.items()}
@@ -287,7 +264,7 @@ def usos():
 
 def familia():
     """Año y parámetros de la familia GPT: con punto, lo publicado; con «?», lo que no se publicó."""
-    config = _cell("shapes = {")[1]
+    (config,) = cells.printed("05", "familia-gpt-contada", r"(.*)")
     counted = {name: float(value) for name, value in re.findall(r"^(.+?) {2,}([\d.]+)$", config, re.M)}
     if len(counted) != 7:
         raise ValueError(f"La celda que cuenta parámetros imprime {len(counted)} modelos y debían ser 7.")
@@ -320,7 +297,7 @@ def familia():
 
 def examen():
     """Aciertos de 20 en gramática, sentido y hechos: el modelo, el unigrama y el azar."""
-    table = _after()["def by_luck"]["table"]
+    table = _after()["examen-azar"]["table"]
     ax = plt.subplots(figsize=(11, 4.6), layout="constrained")[1]
     for shift, who, color, hatch in [(-0.2, "modelo", plots.BLUE, None), (0.2, "unigrama", "#DDDDDD", "///")]:
         hits = [int(v) for v in table[who]]

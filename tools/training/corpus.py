@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-import os
 import re
 import shutil
 import sys
@@ -31,6 +30,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tqdm.auto import tqdm
+
+from course_utils._files import atomic, atomic_write
 
 MANIFEST = Path(__file__).with_name("manifiesto.csv")
 ELTEC_COMMIT = "83e2a22d5ef66f96e59f47f7ef810358c4236322"
@@ -101,12 +102,6 @@ def verify(name: str, data: bytes, expected: str) -> None:
         )
 
 
-def write_atomically(file: Path, data: bytes) -> None:
-    partial = file.with_name(file.name + ".parcial")
-    partial.write_bytes(data)
-    os.replace(partial, file)
-
-
 # ---------------------------------------------------------------- fuentes
 def find_sources(folder: Path) -> dict[str, Callable[[], bytes]]:
     """De cada identificador del manifiesto (SPA1001…, 2000) a la función que lee su fuente."""
@@ -131,11 +126,11 @@ def download(folder: Path) -> None:
         if target.is_file():
             continue
         request = urllib.request.Request(url, headers={"User-Agent": "curso-generacion-texto"})
-        partial = target.with_name(name + ".parcial")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer, partial.open("wb") as out:
+            with atomic(target) as partial, urllib.request.urlopen(request, timeout=60) as answer:
                 total, received = int(answer.headers.get("Content-Length") or 0), 0
-                with tqdm(total=total or None, desc=name, unit="B", unit_scale=True, disable=None) as bar:
+                bar = tqdm(total=total or None, desc=name, unit="B", unit_scale=True, disable=None)
+                with partial.open("wb") as out, bar:
                     while block := answer.read(1 << 16):
                         out.write(block)
                         received += len(block)
@@ -143,11 +138,9 @@ def download(folder: Path) -> None:
                 if total and received != total:
                     raise urllib.error.URLError(f"llegaron {received} de {total} bytes")
         except (OSError, urllib.error.URLError) as error:
-            partial.unlink(missing_ok=True)
             raise ValueError(
                 f"No he podido descargar {url} ({error}). Repite la orden o bájalo por otro medio y usa --sources."
             ) from error
-        os.replace(partial, target)
 
 
 def build(rows: list[dict[str, str]], sources: Path, output: Path) -> list[str]:
@@ -165,7 +158,7 @@ def build(rows: list[dict[str, str]], sources: Path, output: Path) -> list[str]:
         except (ValueError, ET.ParseError, zipfile.BadZipFile) as error:
             problems.append(str(error) if str(error).startswith(name) else f"{name}: {error}.")
             continue
-        write_atomically(output / name, text)
+        atomic_write(output / name, text)
     return problems
 
 

@@ -25,6 +25,7 @@ import pyppmd
 import torch
 from tqdm.auto import tqdm
 
+from course_utils._files import atomic_write
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
 from course_utils.finetuning import longest_shared
 from course_utils.models import Profile, checkpoint, load_model, sha256
@@ -252,7 +253,7 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
         "sha256": {role: sha256(file) for role, file in weights.items()},
         "validacion": {"caracteres": n_chars, "tokens": int(sum(map(len, works))), "obras": len(texts)},
         "bits_por_caracter": {
-            "decoder": perplexity(decoder, tokenizer, texts, batch_size=4, progress=True).bits_per_char,
+            "decoder": perplexity(decoder, tokenizer, texts, progress=True).bits_per_char,
             "ppmd_orden_8": ppmd_bits(training, texts),
             "xz_tras_leer_el_corpus": xz_bits(training, texts),
             "xz": xz_bits("", texts),
@@ -289,7 +290,7 @@ def main(argv=None) -> None:
     figures = report(args.corpus)
     text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
     if args.report:
-        args.report.write_text(text, encoding="utf-8")
+        atomic_write(args.report, text)
     print(text)
 
 

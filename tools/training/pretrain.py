@@ -44,6 +44,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from course_utils._files import atomic
 from course_utils.models import sha256
 
 EOS, PAD, MASK, CLS, SEP = SPECIAL = ["<|endoftext|>", "<|pad|>", "<mask>", "<cls>", "<sep>"]
@@ -419,8 +420,8 @@ def prepare_data(args):
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tok_dir)
     if not cache.is_file():
         ids = encode_works(tokenizer, read_works(args.corpus, "entrenamiento"))
-        np.save(args.output / "ids.parcial.npy", ids)
-        os.replace(args.output / "ids.parcial.npy", cache)
+        with atomic(cache) as partial, partial.open("wb") as file:
+            np.save(file, ids)
     return tokenizer, np.load(cache, mmap_mode="r")
 
 

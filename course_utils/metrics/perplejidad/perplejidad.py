@@ -11,6 +11,7 @@ import inspect
 import datasets
 import evaluate
 
+from course_utils._validate import texts
 from course_utils.scoring import perplexity
 
 _CITATION = """\
@@ -32,20 +33,22 @@ class Perplejidad(evaluate.Metric):
 
     Parameters
     ----------
-    predictions : list of str
+    predictions : iterable of str
         Los textos, del largo que sea. Cada uno debe tener al menos un token que puntuar.
     model : PreTrainedModel
         Un decodificador (AutoModelForCausalLM) en modo evaluación.
     tokenizer : PreTrainedTokenizerBase
         El suyo. No hace falta que tenga token de relleno.
     window : int, optional
-        Tokens que ve el modelo a la vez, de 2 al contexto; por defecto, todo el contexto.
+        Tokens que ve el modelo a la vez, de 2 al contexto; por defecto, todo el contexto, hasta 2048.
     stride : int, optional
         Lo que avanza la ventana, de 1 a window; por defecto, la mitad.
     add_start_token : bool
         Puntúa también el primer token, tras el BOS o el EOS. Por defecto, True.
-    batch_size : int
-        Ventanas llenas por lote (de las cortas caben más). Por defecto, 8.
+    start_every_window : bool, optional
+        Repite el BOS delante de cada ventana. Por defecto, solo si el tokenizador lo pone en cada texto.
+    batch_size : int, optional
+        Ventanas por lote, como mucho. Por defecto, las que hacen el lote más rápido.
     progress : bool
         Muestra una barra de progreso. Por defecto, False.
 
@@ -89,13 +92,11 @@ class Perplejidad(evaluate.Metric):
         )
 
     def compute(self, *, predictions=None, **options) -> dict:
-        """``compute`` de evaluate, que de un texto suelto haría una lista de letras."""
-        if isinstance(predictions, str) or predictions is None:
-            raise ValueError(f"predictions debe ser una lista de textos y es {predictions!r}. Pon corchetes: [texto].")
-        return super().compute(predictions=predictions, **options)
+        """``compute`` de evaluate, que de un texto suelto haría una lista de letras, y de unos números, textos."""
+        return super().compute(predictions=texts(predictions), **options)
 
     def _compute(self, predictions, model, tokenizer, **options) -> dict:
-        corpus = perplexity(model, tokenizer, list(predictions), **options)
+        corpus = perplexity(model, tokenizer, predictions, **options)
         values = [text.value for text in corpus.per_text]
         return {
             "perplexities": values,
