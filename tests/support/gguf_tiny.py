@@ -33,7 +33,7 @@ def vocabulary() -> tuple[list[str], list[int]]:
     """Los tokens y su clase: 3, de control; 6, un byte; 1, normal."""
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     letters = ["▁", *"abcdefghijklmnopqrstuvwxyz"]
-    pieces = sorted({word[:end] for word in WORDS for end in range(2, len(word) + 1)}, key=len)
+    pieces = sorted({word[:end] for word in WORDS for end in range(2, len(word) + 1)})
     tokens = special + [f"<0x{byte:02X}>" for byte in range(256)] + pieces + letters
     return tokens, [3] * 5 + [6] * 256 + [1] * (len(pieces) + len(letters))
 
