@@ -93,19 +93,19 @@ def sampled(tokens: int, **transforms) -> dict:
 def temperature_specs() -> Iterator[Spec]:
     for seed, (name, prompt) in enumerate(STARTS.items()):
         for t in (0.3, 0.7, 1.0, 1.5):
-            yield f"{name}, temperatura {t}".replace(".", ","), prompt, sampled(60, temperature=t), seed
+            yield f"{name}, temperatura {t}".replace(".", ","), prompt, sampled(45, temperature=t), seed
 
 
 def loop_specs() -> Iterator[Spec]:
     for name, prompt in STARTS.items():
-        yield f"{name}, voraz", prompt, greedy(80), None
+        yield f"{name}, voraz", prompt, greedy(60), None
 
 
 def nucleus_specs() -> Iterator[Spec]:
     """El mismo principio y la misma semilla, con temperatura alta: sin filtro y con cada uno de los dos."""
     for seed, (name, prompt) in enumerate(STARTS.items()):
         for label, transforms in {"sin filtro": {}, "top-p 0,9": {"top_p": 0.9}, "min-p 0,1": {"min_p": 0.1}}.items():
-            yield f"{name}, {label}", prompt, sampled(50, temperature=1.5, **transforms), seed
+            yield f"{name}, {label}", prompt, sampled(35, temperature=1.5, **transforms), seed
 
 
 def beam_specs() -> Iterator[Spec]:
@@ -122,13 +122,13 @@ def space_specs() -> Iterator[Spec]:
 
 def unicorn_specs() -> Iterator[Spec]:
     for seed in range(2):
-        yield f"intento {seed + 1}", UNICORNS, sampled(100, temperature=0.8, top_p=0.9), seed
+        yield f"intento {seed + 1}", UNICORNS, sampled(80, temperature=0.8, top_p=0.9), seed
 
 
 def quixote_specs() -> Iterator[Spec]:
-    yield "con la frase de Cervantes", QUIXOTE, sampled(100, temperature=0.8, top_p=0.9), 0
+    yield "con la frase de Cervantes", QUIXOTE, sampled(80, temperature=0.8, top_p=0.9), 0
     manner = "Un párrafo a la manera de Cervantes, sobre un hidalgo y su teléfono móvil: "
-    yield "de encargo", manner.strip(), sampled(100, temperature=0.8, top_p=0.9), 1
+    yield "de encargo", manner.strip(), sampled(80, temperature=0.8, top_p=0.9), 1
 
 
 def surprise_specs() -> Iterator[Spec]:
@@ -151,12 +151,12 @@ def capital_specs() -> Iterator[Spec]:
 
 def voice_specs() -> Iterator[Spec]:
     for country, city in CITIES.items():
-        yield country, VOICE.format(city=city), sampled(60, temperature=0.8, top_p=0.9), 0
+        yield country, VOICE.format(city=city), sampled(50, temperature=0.8, top_p=0.9), 0
 
 
 def joke_specs() -> Iterator[Spec]:
     for seed, prompt in enumerate(JOKES):
-        yield prompt, prompt, sampled(60, temperature=0.8, top_p=0.9), seed
+        yield prompt, prompt, sampled(45, temperature=0.8, top_p=0.9), seed
 
 
 GROUPS: dict[str, Callable[[], Iterator[Spec]]] = {
