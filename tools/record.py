@@ -14,10 +14,14 @@ import argparse
 import datetime
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import course_utils
 from course_utils import recordings
 from course_utils._files import atomic_write
+from course_utils.jokes import load_jokes
 from course_utils.models import load_model
+from course_utils.scoring import perplexity
 
 NAME = "Gemma 3 270M (Q4_K_M, bfloat16)"
 PROFILE = "mediano"
@@ -80,6 +84,28 @@ JOKES = (
     "—Papá, papá,",
     "El colmo de un electricista es",
 )
+
+
+MODERN = (  # escritas para esto: no están en ninguna parte
+    "El tren de cercanías volvió a llegar con veinte minutos de retraso y en el andén ya no cabía nadie.",
+    "Instala la última versión de la aplicación y reinicia el teléfono antes de volver a intentarlo.",
+    "Mi hermana teletrabaja los lunes y los viernes, y los demás días va a la oficina en bicicleta.",
+    "La vacuna se pone en dos dosis, con tres semanas entre una y otra, y da algo de fiebre.",
+    "El árbitro revisó la jugada en la pantalla y anuló el segundo gol por fuera de juego.",
+    "Se me ha roto la lavadora y el técnico no puede venir hasta el jueves que viene.",
+    "Los vecinos del barrio piden más árboles, menos ruido y una parada de autobús junto al ambulatorio.",
+    "Para compartir la carpeta, copia el enlace y mándaselo por correo a quien quieras invitar.",
+    "La factura de la luz ha subido otra vez, aunque este mes hemos puesto menos la calefacción.",
+    "Este fin de semana dan una serie nueva sobre una detective que resuelve casos en los años noventa.",
+)
+
+
+def figures(model, tokenizer) -> dict[str, float]:
+    """Bits por carácter de un modelo en tres clases de texto; se pueden comparar entre modelos."""
+    novel = (Path(course_utils.__file__).parent / "data" / "novela.txt").read_text(encoding="utf-8")
+    jokes = load_jokes("mini")["test"]["text"]
+    texts = {"frases de hoy": list(MODERN), "chistes de prueba": list(jokes), "novela del XIX": [novel]}
+    return {name: perplexity(model, tokenizer, group).bits_per_char for name, group in texts.items()}
 
 
 def greedy(tokens: int) -> dict:

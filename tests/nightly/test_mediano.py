@@ -2,14 +2,16 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from absent import missing
 
-from course_utils import attention, decoding, mediano, scoring
+from course_utils import attention, decoding, mediano, models, scoring
 from course_utils.jokes import load_jokes, load_literary
 from course_utils.models import load_model
+from tools import record
 
 PROMPTS = [
     "Había una vez",
@@ -126,3 +128,11 @@ def test_the_tokenizer_is_the_one_of_the_file(llm, tmp_path):
         ids = llm[1](text, add_special_tokens=False).input_ids
         assert ids == by_hand(text), text
         assert llm[1].decode(ids) == text
+
+
+def test_the_card_says_the_bits_per_character_of_both_models(llm):
+    text = (Path(models.__file__).parent / "checkpoints" / "mediano.md").read_text(encoding="utf-8")
+    small, large = record.figures(*load_model("decoder", "mini")), record.figures(*llm)
+    for name in small:
+        row = f"| {name} | {small[name]:.2f} | {large[name]:.2f} |".replace(".", ",")
+        assert row in text
