@@ -227,6 +227,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"Error: no conozco {', '.join(unknown)}. Los grupos son: {', '.join(GROUPS)}.", file=sys.stderr)
         return 1
     try:
+        recordings.FOLDER.mkdir(exist_ok=True)
         model, tokenizer = load_model("decoder", PROFILE)
         for name in names:
             made = record_group(name, model, tokenizer)
