@@ -29,7 +29,7 @@ def same_randomness() -> bool:
     """¿Da torch, en esta máquina, el azar con el que se grabó?"""
     generator = torch.Generator().manual_seed(0)
     draws = [torch.multinomial(torch.ones(262144), 1, generator=generator).item() for _ in range(3)]
-    return draws == [0, 0, 0]
+    return draws == [202043, 150058, 49492]
 
 
 def plain(recording):
