@@ -14,7 +14,13 @@ import torch
 
 
 def require(ok: bool, message: str) -> None:
-    """Lanza ``ValueError(message)`` si no se cumple. Donde escribir el mensaje cueste (un tensor), mejor un ``if``."""
+    """Lo que tiene que cumplirse. Donde escribir el mensaje cueste (lleva un tensor entero), mejor un ``if``.
+
+    Raises
+    ------
+    ValueError
+        Con ``message``, si no se cumple.
+    """
     if not ok:
         raise ValueError(message)
 

@@ -313,7 +313,7 @@ class Generation:
 def show_token(tokenizer, token_id: int) -> str:
     """Un token que se deja ver: «␣» es espacio, «⏎» fin de línea y «⟨C3⟩» un byte que no es letra por sí solo.
 
-    Dos tokens distintos se ven distintos: «casa» y «␣casa», el byte «⟨0A⟩» y el fin de línea. Un id que el tokenizador
+    Tokens distintos se ven distintos: «casa» y «␣casa», el byte «⟨0A⟩» y el fin de línea. Un id que el tokenizador
     no conoce (hay modelos con más vocabulario que su tokenizador) se ve como «⟨id 4097⟩».
     """
     symbol = tokenizer.convert_ids_to_tokens(int(token_id))
@@ -379,12 +379,13 @@ def _check_padding(model, input_ids, mask, eos: list[int], pads: list[int]) -> t
         own = getattr(getattr(model, "generation_config", None), "pad_token_id", None)
         known = [*pads, own] if own is not None else pads
         for pad in dict.fromkeys([*known, *eos]):
-            start = (input_ids == pad).cumprod(1).sum(1)  # (B,): con cuántos empieza cada fila
-            # Uno en cada fila es un principio de texto; varios, o no los mismos en todas, pueden ser relleno.
-            if bool((start != start[0]).any()) or (pad in known and int(start[0]) > 1):
+            first, last = ((ids == pad).cumprod(1).sum(1) for ids in (input_ids, input_ids.flip(1)))  # (B,): cuántos
+            # Uno al principio de cada fila es un principio de texto; si no hay los mismos en todas, puede ser relleno.
+            unequal = bool((first != first[0]).any()) or (pad in known and bool((last != last[0]).any()))
+            if unequal or (pad in known and int(first[0]) > 1):
                 raise ValueError(
-                    f"No sé si el id {pad} con el que empiezan algunas filas es relleno o texto (por fila, "
-                    f"{start.tolist()}). Pasa attention_mask, la que devuelve el tokenizador."
+                    f"No sé si el id {pad}, con el que empiezan o acaban algunas filas, es relleno o texto (delante "
+                    f"hay {first.tolist()} y detrás {last.tolist()}). Pasa attention_mask, la del tokenizador."
                 )
         return None
     _validate.mask(mask, input_ids)

@@ -6,23 +6,26 @@ tokenizador use el mismo token para las dos cosas.
 
 from __future__ import annotations
 
-import math
-import re
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from . import _files, _validate
+from .memorization import longest_shared as longest_shared
+
 IGNORED = -100  # el índice que la entropía cruzada de PyTorch no cuenta
-_WORD = re.compile(r"\w+")
-_LORA_MODULES = ("c_attn", "c_proj", "c_fc")  # las matrices de los bloques de GPT-2
+MAX_LENGTH = 1024  # tokens por fila como mucho: con un contexto enorme, o sin tope, un lote no cabría en la memoria
+_NO_LORA = {"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"}  # peft las rechaza, y ya a medio cambiar
 
 
 def tokenize(texts: Sequence[str], tokenizer, *, max_length: int):
     """Cada texto entre dos EOS: el primero dice «empieza un texto» y el último, «aquí se acaba».
+
+    Si el tokenizador tiene un token propio para empezar (BOS, como en Gemma o Llama), el primero es ese.
 
     Parameters
     ----------
@@ -57,12 +60,10 @@ def tokenize(texts: Sequence[str], tokenizer, *, max_length: int):
     eos = getattr(tokenizer, "eos_token_id", None)
     if eos is None:
         raise ValueError(f"El tokenizador {type(tokenizer).__name__} no tiene EOS. Ponle uno: tokenizer.eos_token = …")
-    if not isinstance(max_length, int) or max_length < 3:
-        raise ValueError(
-            f"max_length debe ser un entero mayor que 2 y es {max_length!r}: hay que dejar sitio a los EOS."
-        )
+    _validate.count("max_length", max_length, 3, remedy="Hay que dejar sitio a los EOS.")
+    bos = eos if getattr(tokenizer, "bos_token_id", None) is None else tokenizer.bos_token_id
     pieces = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-    rows = [[eos, *ids, eos][:max_length] for ids in pieces]
+    rows = [[bos, *ids, eos][:max_length] for ids in pieces]
     return Dataset.from_dict({"input_ids": rows, "length": [len(row) for row in rows]})
 
 
@@ -70,7 +71,8 @@ def pack(dataset, max_length: int):
     """Junta textos enteros en filas de hasta ``max_length`` tokens, sin que ninguno vea a los demás.
 
     Reparte de mayor a menor, cada texto en la primera fila en que quepa. Las posiciones vuelven a 0 en cada texto: con
-    eso, y sin máscara de atención, transformers separa los textos de una fila. La pérdida es la misma que sin juntar.
+    eso, y sin máscara de atención ni caché, transformers separa los textos de una fila en casi todos los modelos, y la
+    pérdida es la misma que sin juntar. En los que no los separa, nadie avisa: compruébalo con ``check_packing``.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def pack(dataset, max_length: int):
     Raises
     ------
     ValueError
-        Si algún texto no cabe.
+        Si algún texto no cabe o ``max_length`` no es un entero positivo.
 
     Notes
     -----
@@ -88,6 +90,7 @@ def pack(dataset, max_length: int):
     """
     from datasets import Dataset
 
+    _validate.count("max_length", max_length)
     rows = sorted(dataset["input_ids"], key=len, reverse=True)
     if rows and len(rows[0]) > max_length:
         raise ValueError(
@@ -119,14 +122,19 @@ def collator(pad_token_id: int, pad_to: int | None = None) -> Callable[[list[Map
         De una lista de filas con ``input_ids`` a ``input_ids``, ``attention_mask`` y ``labels``, (B, T). Si las filas
         traen ``position_ids`` (``pack``), van en lugar de la máscara.
 
+    Raises
+    ------
+    ValueError
+        Si el relleno no es un id, no hay filas o alguna no cabe en ``pad_to``.
+
     Notes
     -----
     Se enseña en la sesión 04.
     """
+    _validate.count("pad_token_id", pad_token_id, 0, remedy="Si el tokenizador no tiene relleno, usa su EOS.")
 
     def collate(rows: list[Mapping]) -> dict[str, torch.Tensor]:
-        width = max(len(row["input_ids"]) for row in rows)
-        width = max(width, pad_to or 0)
+        width = _width([len(row["input_ids"]) for row in rows], pad_to)
 
         def padded(values, fill):  # una fila más corta acaba en `fill`
             return torch.tensor([[*row, *[fill] * (width - len(row))] for row in values])
@@ -157,17 +165,29 @@ def padding_share(lengths: Sequence[int], batches: Sequence[Sequence[int]], pad_
     Raises
     ------
     ValueError
-        Si no hay lotes.
+        Si no hay lotes, alguno está vacío o lleva un texto que no hay, una longitud no es un entero positivo o un
+        texto no cabe en ``pad_to``.
 
     Notes
     -----
     Se enseña en la sesión 04.
     """
-    if not len(batches):
-        raise ValueError("Hace falta al menos un lote para medir el relleno; he recibido 0.")
-    real = sum(lengths[i] for batch in batches for i in batch)
-    paid = sum(len(batch) * (pad_to or max(lengths[i] for i in batch)) for batch in batches)
-    return 1 - real / paid
+    batches = [list(batch) for batch in batches]
+    _validate.require(bool(batches), "Hace falta al menos un lote para medir el relleno; he recibido 0.")
+    unknown = [i for batch in batches for i in batch if not _validate.is_count(i, 0) or i >= len(lengths)]
+    _validate.require(
+        not unknown, f"Los lotes llevan textos que no hay: {unknown[:3]}. Hay {len(lengths)}, desde el 0."
+    )
+    rows = [[_validate.count("La longitud de un texto", lengths[i]) for i in batch] for batch in batches]
+    return 1 - sum(map(sum, rows)) / sum(len(row) * _width(row, pad_to) for row in rows)
+
+
+def _width(lengths: Sequence[int], pad_to: int | None) -> int:
+    """Tokens por fila de un lote: los de la más larga o, si se pide, ``pad_to``."""
+    _validate.require(bool(lengths), "Un lote lleva al menos una fila, y este está vacío.")
+    if pad_to is None:
+        return max(lengths)
+    return _validate.count("pad_to", pad_to, max(lengths), remedy="La fila más larga tiene que caber.")
 
 
 def build_trainer(
@@ -191,7 +211,8 @@ def build_trainer(
     Parameters
     ----------
     model, tokenizer : PreTrainedModel, PreTrainedTokenizer
-        El decodificador, que se entrena *en su sitio*, y su tokenizador.
+        El decodificador, que se entrena *en su sitio*, y su tokenizador. Una fila tiene, como mucho, los tokens de
+        ``row_length(model)``.
     datasets : mapping
         ``"train"`` y ``"validation"``, cada uno con una columna ``text`` (por ejemplo, ``load_jokes()``).
     output_dir : str or Path
@@ -201,7 +222,8 @@ def build_trainer(
     patience : int, optional
         Épocas sin mejorar antes de parar; ``None`` llega hasta el final.
     packing : bool
-        Junta varios textos por fila (``pack``). Sin él, cada lote lleva textos de longitud parecida.
+        Junta varios textos por fila (``pack``), si el modelo los separa. Sin él, cada lote lleva textos de longitud
+        parecida.
     lora_rank : int, optional
         Con un número, entrena adaptadores LoRA de ese rango (peft) y deja quietos los pesos del modelo.
     seed : int
@@ -220,8 +242,8 @@ def build_trainer(
     Raises
     ------
     ValueError
-        Si falta una partición, un número no vale o en ``output_dir`` no se puede escribir o no cabe lo que se guarda:
-        todo antes de entrenar.
+        Si el modelo no es un decodificador, falta una partición, un número no vale, en ``output_dir`` no se puede
+        escribir o no cabe lo que se guarda, o se pide empaquetar y el modelo mezcla los textos: todo antes de entrenar.
 
     Notes
     -----
@@ -229,21 +251,26 @@ def build_trainer(
     """
     from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 
-    _check_training(datasets, epochs, batch_size, learning_rate, patience, lora_rank)
-    check_output_dir(output_dir, needed=_bytes_needed(model, save_only_model=arguments.get("save_only_model", False)))
-    context = model.config.max_position_embeddings
-    sets = {name: tokenize(datasets[name]["text"], tokenizer, max_length=context) for name in ("train", "validation")}
+    _validate.causal(model)
+    _check_training(epochs, batch_size, learning_rate, patience, seed)
+    texts = _texts(datasets)
+    save_only_model = arguments.get("save_only_model", False)
+    check_output_dir(output_dir, needed=bytes_needed(model, lora_rank, save_only_model=save_only_model))
+    context = row_length(model)
+    sets = {name: tokenize(part, tokenizer, max_length=context) for name, part in texts.items()}
     if packing:
+        check_packing(model, sets["train"], use_cache=arguments.get("use_cache", False))
         sets["train"] = pack(sets["train"], context)
     model.loss_type = "ForCausalLM"  # la que usaría de todos modos, pero con un aviso
-    if lora_rank:
+    if lora_rank is not None:
         model = add_lora(model, lora_rank, seed=seed)
     defaults = {
         "output_dir": str(output_dir),
-        "num_train_epochs": epochs,
-        "per_device_train_batch_size": batch_size,
-        "per_device_eval_batch_size": 2 * batch_size,
-        "learning_rate": learning_rate,
+        # Números de Python: el estado se guarda en JSON, que no sabe de los de numpy.
+        "num_train_epochs": int(epochs) if epochs == int(epochs) else float(epochs),
+        "per_device_train_batch_size": int(batch_size),
+        "per_device_eval_batch_size": 2 * int(batch_size),
+        "learning_rate": float(learning_rate),
         "warmup_steps": 0.1,  # una fracción: el 10 % de los pasos
         "weight_decay": 0.01,
         "train_sampling_strategy": "random" if packing else "group_by_length",
@@ -260,9 +287,9 @@ def build_trainer(
         "dataloader_pin_memory": torch.cuda.is_available(),
         "disable_tqdm": not progress,
         "report_to": "none",
-        "seed": seed,
+        "seed": int(seed),
     }
-    stop = [EarlyStoppingCallback(early_stopping_patience=patience)] if patience else []
+    stop = [EarlyStoppingCallback(early_stopping_patience=int(patience))] if patience is not None else []
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = Trainer(
         model=model,
@@ -280,29 +307,33 @@ def build_trainer(
 
 
 def add_lora(model, rank: int, *, seed: int = 0):
-    """El modelo con adaptadores LoRA de rango ``rank`` en las matrices de sus bloques; solo ellos se entrenan.
+    """El modelo con adaptadores LoRA de rango ``rank`` en todas las matrices de sus bloques; solo ellos se entrenan.
+
+    En todas, y no en las que pone peft si no se le dice nada (en GPT-2, una por bloque): es lo que acerca LoRA al
+    ajuste entero. La de salida, que convierte vectores en logits, se queda quieta.
 
     Cambia el modelo recibido por dentro; ``.merge_and_unload()`` suma los adaptadores a los pesos y lo devuelve entero.
 
     Raises
     ------
     ValueError
-        Si el rango no es un entero positivo o el modelo no tiene las matrices de GPT-2.
+        Si el rango no es un entero positivo o el modelo no es un decodificador en el que peft sepa poner LoRA.
 
     Notes
     -----
     Hu et al. (2021), arXiv:2106.09685. Se enseña en la sesión 04.
     """
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise ValueError(f"El rango de LoRA debe ser un entero positivo y es {rank!r}. Prueba con 8.")
-    if not any(name.endswith(_LORA_MODULES) for name, _ in model.named_modules()):
-        raise ValueError(
-            f"No sé dónde poner LoRA en {type(model).__name__}: busco las matrices {_LORA_MODULES} de GPT-2."
-        )
+    matrices = _lora_matrices(model, rank)
+    transposed = any(isinstance(model.get_submodule(name), Conv1D) for name in matrices)  # las de GPT-2: (entra, sale)
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules=list(_LORA_MODULES), fan_in_fan_out=True, task_type="CAUSAL_LM"
+        r=int(rank),
+        lora_alpha=2 * int(rank),
+        target_modules="all-linear",
+        fan_in_fan_out=transposed,
+        task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(), warnings.catch_warnings():  # la semilla no toca el azar de fuera
         warnings.simplefilter("ignore", FutureWarning)  # de peft a transformers: no es cosa de quien entrena
@@ -310,54 +341,27 @@ def add_lora(model, rank: int, *, seed: int = 0):
         return get_peft_model(model, config)
 
 
-def longest_shared(training: Sequence[str], samples: Sequence[str]) -> list[int]:
-    """De cada muestra, cuántas palabras seguidas tiene su trozo más largo que está igual en el entrenamiento.
+def _lora_matrices(model, rank: int) -> dict[str, torch.Tensor]:
+    """Los pesos que llevarían adaptador, por el nombre de su módulo: las matrices del modelo menos la de salida."""
+    from transformers import PreTrainedModel
+    from transformers.pytorch_utils import Conv1D
 
-    No distingue mayúsculas y se salta la puntuación. Un trozo no puede pasar de un texto de entrenamiento al siguiente.
-
-    Parameters
-    ----------
-    training, samples : sequence of str
-        Los textos de entrenamiento y las muestras.
-
-    Returns
-    -------
-    list of int
-        Una cuenta de palabras por muestra.
-
-    Notes
-    -----
-    Carlini et al. (2022), arXiv:2202.07646, discuten qué cuenta como memorizar. Se enseña en la sesión 04.
-    """
-    training, samples = ([texts] if isinstance(texts, str) else texts for texts in (training, samples))
-    numbers: dict[str, int] = {}
-    # Entre textos, un número que no es de ninguna palabra (impar: si no, dos seguidos se anularían en el hash).
-    border = np.array([0xD1B54A32D192ED03], dtype=np.uint64)
-    texts = [[numbers.setdefault(w, len(numbers) + 1) for w in _WORD.findall(text.lower())] for text in training]
-    source = np.concatenate([part for ids in texts for part in (np.array(ids, dtype=np.uint64), border)] or [border])
-    rows = [np.array([numbers.get(w, 0) for w in _WORD.findall(s.lower())], dtype=np.uint64) for s in samples]
-    base, longest, n = np.uint64(0x9E3779B97F4A7C15), [0] * len(samples), 0
-    source_hash, row_hashes = np.zeros_like(source), [np.zeros_like(row) for row in rows]
-    alive = set(range(len(rows)))
-    while alive:
-        n += 1
-
-        def extend(hashes, values, n=n):  # hash de cada n-grama a partir del de n − 1: módulo 2⁶⁴
-            return hashes[: max(len(values) - n + 1, 0)] * base + values[n - 1 :]
-
-        source_hash = extend(source_hash, source)
-        row_hashes = [extend(h, r) for h, r in zip(row_hashes, rows, strict=True)]
-        wanted = np.unique(np.concatenate([row_hashes[i] for i in alive]))
-        if not len(wanted):
-            break
-        place = np.searchsorted(wanted, source_hash).clip(max=len(wanted) - 1)
-        found = np.unique(wanted[place[wanted[place] == source_hash]])
-        for i in sorted(alive):
-            if np.isin(row_hashes[i], found).any():
-                longest[i] = n
-            else:
-                alive.remove(i)
-    return longest
+    _validate.count("El rango de LoRA", rank, remedy="Prueba con 8.")
+    _validate.causal(model)
+    name, kind = type(model).__name__, getattr(getattr(model, "config", None), "model_type", None)
+    _validate.require(
+        isinstance(model, PreTrainedModel) and kind not in _NO_LORA,
+        f"No sé dónde poner LoRA en {name}: hace falta un decodificador de transformers, sin adaptadores todavía y de "
+        "una arquitectura que peft admita. Ajústalo entero (lora_rank=None) o usa otro modelo.",
+    )
+    output = model.get_output_embeddings()
+    matrices = {
+        name: module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not output
+    }
+    _validate.require(bool(matrices), f"No sé dónde poner LoRA en {name}: no tiene matrices. Ajústalo entero.")
+    return matrices
 
 
 def check_output_dir(folder: str | Path, *, needed: int = 0) -> Path:
@@ -380,12 +384,10 @@ def check_output_dir(folder: str | Path, *, needed: int = 0) -> Path:
     Se usa en la sesión 04.
     """
     folder = Path(folder)
-    probe = folder / ".prueba-de-escritura"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
-        free = shutil.disk_usage(folder).free
+        # Lo que ya ocupe un entrenamiento que se continúa no hay que pedirlo otra vez: se borra según se guarda.
+        free = _files.writable(folder) + sum(file.stat().st_size for file in folder.glob("checkpoint-*/*"))
     except OSError as error:
         raise ValueError(f"No puedo escribir en {folder} ({type(error).__name__}). Elige otra carpeta.") from error
     if free < needed:
@@ -396,25 +398,121 @@ def check_output_dir(folder: str | Path, *, needed: int = 0) -> Path:
     return folder
 
 
-def _bytes_needed(model, *, save_only_model: bool) -> int:
-    """Tres puntos de control (dos que se conservan y el que se está escribiendo), con los dos momentos de Adam."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return 3 * weights * (1 if save_only_model else 3)
+def bytes_needed(model, lora_rank: int | None = None, *, save_only_model: bool = False) -> int:
+    """Bytes de tres puntos de control: los dos que se conservan y el que se está escribiendo.
+
+    Cada uno lleva los pesos que se guardan y, salvo con ``save_only_model``, los dos momentos de Adam de los que se
+    entrenan. Con LoRA, solo los adaptadores: ``lora_rank`` × (entradas + salidas) números por matriz.
+
+    Raises
+    ------
+    ValueError
+        Los de ``add_lora``.
+    """
+    if lora_rank is not None:
+        saved = trained = 4 * int(lora_rank) * sum(sum(w.shape) for w in _lora_matrices(model, lora_rank).values())
+    else:
+        parameters = [(p.numel() * p.element_size(), p.requires_grad) for p in model.parameters()]
+        trained = sum(size for size, trains in parameters if trains)
+        saved = trained if hasattr(model, "peft_config") else sum(size for size, _ in parameters)
+    return 3 * (saved + (0 if save_only_model else 2 * trained))
 
 
-def _check_training(datasets, epochs, batch_size, learning_rate, patience, lora_rank) -> None:
-    missing = [name for name in ("train", "validation") if not isinstance(datasets, Mapping) or name not in datasets]
-    if missing:
+def row_length(model) -> int:
+    """Tokens por fila como mucho: el contexto del modelo, y ``MAX_LENGTH`` si es mayor o no tiene tope."""
+    return int(min(_validate.context_length(model), MAX_LENGTH))
+
+
+def check_packing(model, dataset, *, use_cache: bool = False) -> None:
+    """Que el modelo separe los textos empaquetados: en una fila con dos, cada uno predice lo mismo que solo.
+
+    Los modelos que no hacen caso de las posiciones (OPT, Bloom, Mamba…) y los que reciben caché dejan que cada texto
+    vea a los anteriores de su fila, sin ningún aviso. Se prueba con los dos textos más cortos, antes de entrenar.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        El decodificador; se prueba en modo evaluación y queda como estaba.
+    dataset : Dataset
+        Los textos, de ``tokenize``. Con menos de dos no hay nada que comprobar.
+    use_cache : bool
+        Si se entrenará con caché.
+
+    Raises
+    ------
+    ValueError
+        Si no los separa.
+
+    Notes
+    -----
+    Se usa en la sesión 04.
+    """
+    if len(dataset) < 2:
+        return
+    first, second = sorted(dataset["input_ids"], key=len)[:2]
+    name, remedy = type(model).__name__, "Entrénalo sin empaquetar: packing=False."
+    cut = len(first)
+
+    def logits(*rows, **options):
+        return model(input_ids=torch.tensor(rows, device=model.device), use_cache=use_cache, **options).logits
+
+    with _evaluating(model), torch.no_grad():
+        alone = torch.cat([logits(first)[0], logits(second)[0]])  # (T, V): la verdad
+        both = logits([*first, *second], [*second, *first])  # la misma, con algo detrás: mide solo el redondeo
+        again = torch.cat([both[0, :cut], both[1, : len(second)]])
+        positions = torch.tensor([[*range(cut), *range(len(second))]], device=model.device)
+        try:
+            packed = logits([*first, *second], position_ids=positions)[0]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} no admite textos empaquetados: {error}. {remedy}") from error
+    # En proporción a lo que varían los logits: también tiene que verse en un modelo con pesos pequeños.
+    spread = alone.float().std().clamp_min(1e-30)
+    rounding, difference = (((x - alone).abs().max() / spread).item() for x in (again, packed))
+    _validate.require(
+        difference <= 5 * rounding + 32 * torch.finfo(alone.dtype).eps,
+        f"{name} no separa los textos de una fila empaquetada: cada uno ve a los anteriores y sus logits cambian hasta "
+        f"{difference:.2g} desviaciones típicas. {remedy}",
+    )
+
+
+@contextmanager
+def _evaluating(model):
+    """El modelo en modo evaluación mientras dura; después, cada módulo como estaba."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _texts(datasets) -> dict[str, Sequence[str]]:
+    """La columna ``text`` de las dos particiones con las que se entrena."""
+    names = ("train", "validation")
+    missing = [name for name in names if not isinstance(datasets, Mapping) or name not in datasets]
+    _validate.require(
+        not missing,
+        f"Faltan las particiones {missing} en lo recibido ({type(datasets).__name__}). Usa load_jokes() o un "
+        'diccionario con "train" y "validation".',
+    )
+    try:
+        return {name: datasets[name]["text"] for name in names}
+    except (KeyError, TypeError, IndexError) as error:
         raise ValueError(
-            f"Faltan las particiones {missing} en lo recibido ({type(datasets).__name__}). Usa load_jokes() o un "
-            'diccionario con "train" y "validation".'
-        )
-    numbers = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    numbers |= {k: v for k, v in {"patience": patience, "lora_rank": lora_rank}.items() if v is not None}
-    for name, value in numbers.items():
-        real = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not real or value <= 0 or (name in ("batch_size", "patience", "lora_rank") and value != int(value)):
-            raise ValueError(f"{name} debe ser un número positivo y es {value!r}.")
+            'Cada partición debe tener una columna "text" con los textos. Si se llama de otro modo: '
+            'dataset.rename_column("como se llame", "text").'
+        ) from error
+
+
+def _check_training(epochs, batch_size, learning_rate, patience, seed) -> None:
+    for name, value in {"epochs": epochs, "learning_rate": learning_rate}.items():
+        positive = _validate.is_number(value) and value > 0
+        _validate.require(positive, f"{name} debe ser un número positivo y es {value!r}.")
+    _validate.count("batch_size", batch_size)
+    _validate.count("seed", seed, 0)
+    if patience is not None:
+        _validate.count("patience", patience, remedy="Para no parar antes de tiempo, patience=None.")
 
 
 def _nll_per_row(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

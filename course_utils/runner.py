@@ -163,11 +163,8 @@ def execute(notebook, *, cwd: str | Path, env: Mapping[str, str], timeout: int) 
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as private, contextlib.ExitStack() as kernel:
-        # Ni el perfil de IPython ni el fichero de conexión van en la carpeta personal: puede estar llena, o tener un
-        # perfil que cambie lo que hace el cuaderno.
-        manager = AsyncKernelManager(
-            kernel_name="python3", kernel_spec_manager=this_python(), connection_file=str(Path(private, "nucleo.json"))
-        )
+        # El perfil de IPython no es el de la carpeta personal: puede estar llena, o cambiar lo que hace el cuaderno.
+        manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=this_python())
         # Con PASSIVE, los hilos que esperan no ocupan el procesador: con varios núcleos a la vez es mucho más rápido.
         env = {"OMP_WAIT_POLICY": "PASSIVE", **env, "IPYTHONDIR": private}
         options = {"timeout": timeout, "startup_timeout": 180, "force_raise_errors": True, "record_timing": False}

@@ -84,11 +84,11 @@ def _scores(model, ids: torch.Tensor, last: int) -> torch.Tensor:
     scores = []
     for rows in ids.split(max(room // columns, 1)):
         if parts:  # ni una fila cabe: se calcula el estado de todos los tokens, y los logits, luego, por trozos
-            (body, to_logits) = parts
+            body, to_logits = parts
             states = body(input_ids=rows, use_cache=False).last_hidden_state
         else:
             keep = {"logits_to_keep": columns} if keeps else {}
-            states, to_logits = model(input_ids=rows, **keep, use_cache=False).logits, torch.Tensor.float
+            states, to_logits = model(input_ids=rows, **keep, use_cache=False).logits, torch.nn.Identity()
         states, targets = states[:, -last - 1 : -1], rows[:, -last:].long()  # la última columna no predice nada
         size = max(room // 4 // len(rows), 1)  # lo de paso (exponenciales, copias en float32), aún menos
         pieces = zip(states.split(size, 1), targets.split(size, 1), strict=True)

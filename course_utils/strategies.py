@@ -104,7 +104,7 @@ def compare_strategies(
     Raises
     ------
     ValueError
-        Antes de calcular nada, si un nombre o una opción no existe o un valor no vale.
+        Antes de calcular nada, si algo de una estrategia no existe o no vale, o el modelo no es un decodificador.
 
     Notes
     -----
@@ -112,6 +112,7 @@ def compare_strategies(
     """
     import pandas as pd
 
+    _validate.causal(model)
     plans = _check_strategies(strategies)
     if not isinstance(prompt, str) or not prompt:
         raise ValueError(f"El prompt debe ser un texto con al menos una letra y es {prompt!r}.")

@@ -49,15 +49,27 @@ def mini():
 
 @pytest.fixture
 def assert_hint(capsys):
-    """Que la comprobación de un ejercicio conteste a un error con lo recibido, una pista y cierto texto."""
-    from course_utils.checks import check
+    """Que la comprobación conteste a un error con lo recibido y las pistas de su regla, sin culpas que no toquen.
 
-    def assert_it(exercise, answer, fragment):
-        check(exercise, answer)
-        out = capsys.readouterr().out
-        assert "❌" in out and "He recibido: " in out and "Pista: " in out
-        assert fragment in out
+    ``raises`` declara que la respuesta falla con un error de Python: solo entonces se puede hablar de un error al
+    ejecutar su código. Se pregunta tres veces, que son las pistas que hay; ``fragment`` tiene que salir en alguna.
+    """
+    from course_utils import checks
+
+    def assert_it(exercise, answer, fragment, *, rule=None, raises=False):
+        checks._failures.clear()
+        told = []
+        for _ in range(3):
+            checks.check(exercise, answer)
+            told.append(capsys.readouterr().out)
+        for out in told:
+            assert out.count("❌") == 1 and "He recibido: " in out and "Pista: " in out and "resuelto" not in out
+            assert checks.OUR_FAULT[0] not in out
+            assert ("un error al ejecutar tu código" in out) == raises, out
+            if rule is not None:
+                assert f"❌ {checks.EXERCISES[exercise][rule - 1].description}\n" in out
+        assert fragment in "".join(told), "".join(told)
         with pytest.raises(AssertionError, match="Pista"):
-            check(exercise, answer, strict=True)
+            checks.check(exercise, answer, strict=True)
 
     return assert_it

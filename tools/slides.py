@@ -32,7 +32,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ROOT, browser
+from . import ROOT, browser, exit_code, write_if_changed
 
 FIELDS = ("Minutos", "Cuaderno", "Di", "Pregunta")
 NO_NODE = (
@@ -238,28 +238,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "slides" / "dist", help="carpeta de los HTML y PDF")
     parser.add_argument("--check", action="store_true", help="solo comprueba las notas y la guía; no escribe nada")
     options = parser.parse_args(arguments)
-    try:
+
+    def work() -> list[str]:
         paths = sorted((ROOT / "slides").glob("[0-9][0-9]_*.md"))
         decks = {path.stem[:2]: read_deck(path) for path in paths}
+        if unknown := set(options.sessions) - set(decks):
+            raise ValueError(f"No hay diapositivas de la sesión {sorted(unknown)}; hay de {sorted(decks)}.")
         guide = ROOT / "slides" / "GUIA_DOCENTE.md"
         text = guide.read_text(encoding="utf-8")
         filled = fill_guide(text, decks)
         if options.check:
-            if filled != text:
-                raise ValueError("El plan de GUIA_DOCENTE.md no es el de las notas. Ejecuta «make slides».")
-            return 0
-        unknown = set(options.sessions) - set(decks)
-        if unknown:
-            raise ValueError(f"No hay diapositivas de la sesión {sorted(unknown)}; hay de {sorted(decks)}.")
-        if filled != text:
-            guide.write_text(filled, encoding="utf-8")
+            return [] if filled == text else ["El plan de GUIA_DOCENTE.md no es el de las notas."]
+        write_if_changed(guide, filled)
         chosen = [path for path in paths if not options.sessions or path.stem[:2] in options.sessions]
         build(ROOT, chosen, options.output)
         print(f"Listas {len(chosen)} presentaciones, en HTML y en PDF, en {options.output.name}/")
-        return 0
-    except ValueError as error:
-        print(f"✗ {error}", file=sys.stderr)
-        return 1
+        return []
+
+    return exit_code(work, "Ejecuta «make slides».")
 
 
 if __name__ == "__main__":

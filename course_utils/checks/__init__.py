@@ -1,7 +1,8 @@
 """Comprobación de los ejercicios: ``check("2.1", respuesta)`` contesta ✅, ❌ con una pista o ⏳ pendiente.
 
-Cada ejercicio es una lista de reglas (qué se pide, prueba, pista). La prueba devuelve ``None`` si se cumple y, si no,
-lo que ha recibido, para que el mensaje lo nombre. Las reglas están en un módulo por sesión.
+Cada ejercicio es una lista de reglas (qué se pide, prueba, pistas), en un módulo por sesión. La prueba devuelve
+``None`` si se cumple y, si no, lo que ha recibido, para que el mensaje lo nombre. Las pistas van por orden: la primera
+vez que una regla falla, dónde mirar; la segunda, qué mirar; de la tercera en adelante, cómo se hace.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import dis
 import inspect
 import types
+from collections import Counter
 
 from . import session_01, session_02, session_03, session_04, session_05
 from .rules import Outcome, Rule
+from .running import Answer, Stopped, undisturbed
+from .values import Diagnosis, show
 
-EXERCISES: dict[str, tuple[Rule, ...]] = {
-    **session_01.EXERCISES,
-    **session_02.EXERCISES,
-    **session_03.EXERCISES,
-    **session_04.EXERCISES,
-    **session_05.EXERCISES,
-}
+_SESSIONS = (session_01, session_02, session_03, session_04, session_05)
+EXERCISES: dict[str, tuple[Rule, ...]] = {k: v for session in _SESSIONS for k, v in session.EXERCISES.items()}
+FORBIDDEN = {k: v for session in _SESSIONS for k, v in getattr(session, "FORBIDDEN", {}).items()}
+OUR_FAULT = (
+    "Es un fallo de la comprobación y no de tu código. Avisa a quien mantiene el curso, y adjunta tu función.",
+)
+
+_failures: Counter[tuple] = Counter()  # cuántas veces se ha dado cada serie de pistas desde que se abrió el núcleo
 
 
 def check(exercise: str, answer, *, strict: bool = False) -> None:
@@ -30,9 +35,10 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
     exercise : str
         Número del ejercicio, por ejemplo ``"2.1"``.
     answer : object
-        Lo que pide el enunciado: una función o un valor. Sin tocar (``...``) sale «⏳ pendiente».
+        La función que pide el enunciado, sin llamarla. Sin tocar (``...``) sale «⏳ pendiente».
     strict : bool
-        Lanza ``AssertionError`` si la respuesta no es correcta. Lo usan los cuadernos resueltos.
+        Lanza ``AssertionError`` si la respuesta no es correcta, con la pista más completa. Lo usan los cuadernos
+        resueltos. No cuenta como intento.
 
     Raises
     ------
@@ -41,27 +47,41 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
 
     Notes
     -----
-    Se usa en todas las sesiones.
+    Se usa en todas las sesiones. Se cuentan los intentos de cada regla mientras dure el núcleo, para que las pistas
+    vayan de menos a más; al reiniciarlo se empieza de cero.
     """
     outcomes = review(exercise, answer)
-    if outcomes is None:
-        report = (
-            f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
-        )
-    else:
-        lines = []
-        for outcome in outcomes:
-            lines.append(f"{'✅' if outcome.received is None else '❌'} {outcome.rule.description}")
-            if outcome.received is not None:
-                lines += [f"   He recibido: {outcome.received}", f"   Pista: {outcome.rule.hint}"]
-        solved = all(outcome.received is None for outcome in outcomes)
-        lines.append(
-            f"¡Ejercicio {exercise} resuelto!" if solved else f"Ejercicio {exercise}: casi; corrige y prueba otra vez."
-        )
-        report = "\n".join(lines)
-    if strict and (outcomes is None or any(outcome.received is not None for outcome in outcomes)):
+    solved = outcomes is not None and all(outcome.received is None for outcome in outcomes)
+    report = _report(exercise, outcomes, solved, strict)
+    if strict and not solved:
         raise AssertionError(report)
     print(report)
+
+
+def _report(exercise: str, outcomes: list[Outcome] | None, solved: bool, strict: bool) -> str:
+    if outcomes is None:
+        return (
+            f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
+        )
+    lines, more = [], False
+    for outcome in outcomes:
+        lines.append(f"{'✅' if outcome.received is None else '❌'} {outcome.rule.description}")
+        if outcome.received is not None:
+            hint, more = _next_hint(exercise, outcome, strict)
+            lines += [f"   He recibido: {outcome.received}", f"   Pista: {hint}"]
+    if solved:
+        return "\n".join([*lines, f"¡Ejercicio {exercise} resuelto!"])
+    end = " Si no sale, la siguiente pista dirá más." if more else ""
+    return "\n".join([*lines, f"Ejercicio {exercise}: casi; corrige y prueba otra vez.{end}"])
+
+
+def _next_hint(exercise: str, outcome: Outcome, strict: bool) -> tuple[str, bool]:
+    """La pista que toca y si quedan más. Cada regla, y cada diagnóstico dentro de ella, lleva su cuenta."""
+    if strict:
+        return outcome.hints[-1], False
+    key = (exercise, outcome.rule.description, outcome.hints)
+    _failures[key] += 1
+    return outcome.hints[min(_failures[key], len(outcome.hints)) - 1], _failures[key] < len(outcome.hints)
 
 
 def review(exercise: str, answer) -> list[Outcome] | None:
@@ -77,19 +97,29 @@ def review(exercise: str, answer) -> list[Outcome] | None:
     if _untouched(answer):
         return None
     outcomes = []
-    for rule in EXERCISES[exercise]:
-        try:
-            received = rule.test(answer)
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # el código es del estudiante: cualquier error es una respuesta que comentar
-            message = str(error).split("\n")[0][:200]
-            received = f"un error al ejecutar tu código, {type(error).__name__}: {message}"
-        outcomes.append(Outcome(rule, received))
-        if received is not None:
-            break
+    with undisturbed():
+        for rule in EXERCISES[exercise]:
+            outcomes.append(_apply(rule, answer, FORBIDDEN.get(exercise, {})))
+            if outcomes[-1].received is not None:
+                break
     return outcomes
+
+
+def _apply(rule: Rule, answer, forbidden) -> Outcome:
+    """El resultado de una regla. Lo que falla dentro de la respuesta es del estudiante; lo demás, nuestro."""
+    if not callable(answer):
+        received = f"{show(answer)}, de tipo {type(answer).__name__}; se esperaba tu función"
+        return Outcome(rule, received, ("Pasa la función sin llamarla, solo su nombre, como estaba en la celda.",))
+    try:
+        received = rule.test(Answer(answer, forbidden))
+    except Stopped as stop:
+        received = stop.diagnosis
+        if isinstance(stop.error, rule.symptoms):
+            received = received.received
+    except Exception as error:
+        message = str(error).split("\n")[0][:200]
+        received = Diagnosis(f"algo que no he sabido comprobar ({type(error).__name__}: {message})", OUR_FAULT)
+    return Outcome(rule, *received) if isinstance(received, Diagnosis) else Outcome(rule, received, rule.hints)
 
 
 def _untouched(answer) -> bool:

@@ -1,23 +1,38 @@
-"""Con qué se escriben las reglas de los ejercicios: qué se pide, cómo se prueba y qué pista se da."""
+"""Con qué se escriben las reglas de los ejercicios: qué se pide, cómo se prueba y qué pistas se dan."""
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
+from .running import Answer, Endless
+from .values import Diagnosis, expect, prefixed, show
+
 MAX_CALLS = 60  # llamadas al modelo antes de dar por infinito un bucle
+Received = str | Diagnosis | None
+Test = Callable[[Answer], Received]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Una condición: ``test(respuesta)`` da ``None`` si se cumple y, si no, un texto con lo recibido."""
+    """Una condición: ``test(respuesta)`` da ``None`` si se cumple y, si no, lo recibido.
+
+    Parameters
+    ----------
+    hints : tuple[str, ...]
+        Hasta tres, en orden: dónde mirar, qué mirar y cómo se hace.
+    symptoms : tuple[type[Exception], ...]
+        Errores con los que se nota justo lo que esta regla busca: sus pistas valen también para ellos.
+    """
 
     description: str
-    test: Callable[[object], str | None]
-    hint: str
+    test: Test
+    hints: tuple[str, ...]
+    symptoms: tuple[type[Exception], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,28 +41,65 @@ class Outcome:
 
     rule: Rule
     received: str | None
+    hints: tuple[str, ...]
 
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.5, -1.0, 3.0], [10.0, 14.0, 11.0, 12.5, 8.0]])  # (B, V): sin empates, a otra altura
+THREE = torch.tensor([[-3.0, -1.0, -2.0, -0.5], [0.0, 4.0, 2.0, 1.0], [7.0, 5.0, 6.5, 3.0]])  # (B, V): tres filas
 
 
-def expect(received, expected: torch.Tensor, atol: float = 1e-5) -> str | None:
-    """``None`` si es el tensor esperado; si no, qué se ha recibido y qué se esperaba."""
-    if not isinstance(received, torch.Tensor):
-        return f"{show(received)}, de tipo {type(received).__name__}; se esperaba un tensor"
-    if received.shape != expected.shape:
-        return f"un tensor de forma {tuple(received.shape)}; se esperaba {tuple(expected.shape)}"
-    same = torch.equal(received, expected) or torch.allclose(received.float(), expected.float(), atol=atol)
-    return None if same else f"{show(received)}; se esperaba {show(expected)}"
+# ---------------------------------------------------------------- combinar pruebas
+def agrees(truth: Callable, *cases: tuple, **options) -> Test:
+    """Que la respuesta valga lo que ``truth`` con cada caso, una tupla de argumentos; recibe copias."""
+
+    def test(answer) -> Received:
+        for case in cases:
+            problem = expect(answer(*copy.deepcopy(case)), truth(*case), **options)
+            if problem is not None:
+                return prefixed(_shown_case(case), problem)
+        return None
+
+    return test
 
 
-def show(value) -> str:
-    """Un valor recibido, corto y legible."""
-    if isinstance(value, torch.Tensor):
-        return str([[round(x, 3) for x in row] if isinstance(row, list) else row for row in value.tolist()])
-    return "None (¿falta el return?)" if value is None else repr(value)[:120]
+def _shown_case(case: tuple) -> str:
+    """Con qué argumentos se ha llamado a la función."""
+    shown = [f"tensor {tuple(x.shape)}" if isinstance(x, torch.Tensor) else show(x) for x in case]
+    return f"con ({', '.join(shown)}): "
 
 
+def every(*tests: Test) -> Test:
+    """La primera prueba que no se cumpla."""
+    return lambda answer: next((r for test in tests if (r := test(answer)) is not None), None)
+
+
+def hinted(test: Test, *hints: str) -> Test:
+    """Las mismas condiciones con otras pistas."""
+
+    def hinted_test(answer) -> Received:
+        received = test(answer)
+        return Diagnosis(received, hints) if isinstance(received, str) else received
+
+    return hinted_test
+
+
+def unchanged(*names: str, case: tuple) -> Test:
+    """Que los primeros argumentos, que se llaman ``names``, sigan valiendo lo mismo después de llamar a la función."""
+
+    def test(answer) -> str | None:
+        given = copy.deepcopy(case)
+        answer(*given)
+        changed = [
+            f"{name} cambiado a {show(after)}"
+            for name, before, after in zip(names, case, given, strict=False)
+            if not (torch.equal(before, after) if isinstance(before, torch.Tensor) else before == after)
+        ]
+        return " y ".join(changed) or None
+
+    return test
+
+
+# ---------------------------------------------------------------- modelos de juguete
 @functools.cache
 def toy_model():
     """Un GPT-2 diminuto de pesos al azar: decide siempre igual y responde en milisegundos."""
@@ -68,36 +120,18 @@ def toy_model():
         return GPT2LMHeadModel(config).eval()
 
 
-class Spy:
-    """Se comporta como el modelo y anota cuántos tokens le llegan en cada llamada.
+def counted(model=None):
+    """Una copia del modelo, para que la respuesta la maltrate si quiere, y la lista de tokens por fila de cada llamada.
 
-    Raises
-    ------
-    RuntimeError
-        A las ``MAX_CALLS`` llamadas: el bucle no termina.
-    AttributeError
-        Si se le pide algo que el ejercicio no necesita.
+    La copia no lleva gradientes: un ``.numpy()`` o un ``.item()`` sin ``no_grad`` valen igual. A las ``MAX_CALLS``
+    llamadas lanza ``Endless``.
     """
+    twin, lengths = copy.deepcopy(model or toy_model()).requires_grad_(False), []
 
-    def __init__(self):
-        self.model, self.lengths = toy_model(), []
-        self.config, self.device = self.model.config, self.model.device
+    def count(_, args):
+        if len(lengths) >= MAX_CALLS:
+            raise Endless(f"un bucle que no termina: el modelo ya va por {MAX_CALLS} llamadas")
+        lengths.append(args[0].size(-1))
 
-    def __call__(self, input_ids=None, **kwargs):
-        if len(self.lengths) >= MAX_CALLS:
-            raise RuntimeError(f"el modelo ya va por {MAX_CALLS} llamadas y el bucle no termina")
-        self.lengths.append(input_ids.size(1))
-        with torch.no_grad():
-            return self.model(input_ids=input_ids, **kwargs)
-
-    def __getattr__(self, name):
-        if name in ("eval", "parameters"):
-            return getattr(self.model, name)
-        raise AttributeError(f"en este ejercicio el modelo se usa llamándolo, model(ids); no hace falta model.{name}")
-
-
-def keeps_inputs(function, *arguments) -> str | None:
-    """``None`` si la función deja como estaba su primer argumento."""
-    before = arguments[0].clone()
-    function(*arguments)
-    return None if torch.equal(arguments[0], before) else f"los logits de entrada cambiados: {show(arguments[0])}"
+    twin.get_input_embeddings().register_forward_pre_hook(count)  # por ahí pasa cualquier forma de llamarlo
+    return twin, lengths

@@ -26,11 +26,23 @@ def recompute_and_sort(model, ids):
     return ids
 
 
+@torch.inference_mode()
+def barest(model, ids):
+    """Lo mínimo: modelo y argmax, con su caché."""
+    cache, new = None, ids
+    for _ in range(NEW_TOKENS):
+        out = model(input_ids=new, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache, new = out.past_key_values, out.logits[:, -1].argmax(-1, keepdim=True)
+        ids = torch.cat([ids, new], 1)
+    return ids
+
+
 METHODS = {
     "curso": lambda model, ids: decoding.generate(model, ids, max_new_tokens=NEW_TOKENS).sequences,
     "model.generate": lambda model, ids: model.generate(
         ids, max_new_tokens=NEW_TOKENS, do_sample=False, eos_token_id=None, pad_token_id=0
     ),
+    "bucle mínimo": barest,
     "recalcular y ordenar": recompute_and_sort,
 }
 

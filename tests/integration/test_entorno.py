@@ -365,6 +365,7 @@ def test_pip_args_reach_pip(setup_env, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("text", "windows", "expected"),
     [
+        (r"-f C:\wheels -q", True, ["-f", r"C:\wheels", "-q"]),
         (r"-f 'C:\mis cosas' -q", True, ["-f", r"C:\mis cosas", "-q"]),
         (r'--index-url="https://x.es/a#b" -f "C:\Users\Ana Ruiz\w"', True,
          ["--index-url=https://x.es/a#b", "-f", r"C:\Users\Ana Ruiz\w"]),

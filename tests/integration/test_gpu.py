@@ -80,7 +80,9 @@ CASES = {
 @pytest.fixture(scope="module")
 def outcome():
     """La salida de ejecutar todos los casos en un solo proceso: arrancarlo es lo que más tarda."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")]), PYTHONUTF8="1")
+    environment = dict(
+        os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")]), PYTHONUTF8="1"
+    )
     code = PRELUDE  # los casos llevan ocho espacios: van dentro de su `with` y de un `try`
     for name, case in CASES.items():
         code += f"""

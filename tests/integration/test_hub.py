@@ -259,6 +259,12 @@ def test_a_whole_cache_without_a_list_is_checked_once_with_the_hub(two, repos):
     assert sizes() == [28, 6, 6]
 
 
+def test_a_file_of_another_size_is_also_seen_when_it_was_there_before_the_list(two):
+    Path(PARTIAL["hf_hub_download"]()).resolve().write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"train-00000-of-00002\.parquet de .* truncado .*Borra la carpeta"):
+        sizes()
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_a_model_in_pieces_with_one_missing_is_not_whole(hub, repos, on):
     hub.add(f"models/{DECODER}", repos["en trozos"])
@@ -318,11 +324,19 @@ def test_without_any_safetensors_it_says_so(hub, repos, monkeypatch):
         load_model("decoder", pinned)
 
 
+@pytest.mark.parametrize("gone", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_repository_without_a_part_of_the_model_says_so(hub, repos, gone):
+    hub.add(f"models/{DECODER}", {k: v for k, v in repos[f"models/{DECODER}"].items() if k != gone})
+    with pytest.raises(ValueError, match=r"le falta alguna de estas cosas: config\.json, tokenizador y pesos.*«mini»"):
+        download(DECODER, "main")
+
+
 # ---------------------------------------------------------------- lo que va mal
 FILES = "GET .*(/resolve/|/cdn/)"
 FAULTS = {
     "no hay Hub": (".", "calla", "no hay conexión con http://127"),
     "portal": (".", "portal", "contesta algo que no es el Hub: .*portal de acceso"),
+    "portal en los ficheros": ("HEAD .*/resolve/", "portal", "contesta algo que no es el Hub: .*portal de acceso"),
     "500": ("/api/", 500, "contesta 500: el problema es suyo"),
     "503": ("/api/", 503, "contesta 503: el problema es suyo"),
     "503 al preguntar por un fichero": ("HEAD .*/resolve/", 503, "contesta 503: el problema es suyo"),

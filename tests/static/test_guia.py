@@ -130,7 +130,7 @@ def test_quoted_notebook_headings_cells_and_outputs_exist(session):
 @every_session
 def test_quoted_hints_are_what_the_check_answers(session):
     for name, *_, mistakes in rows(part(session, "Ejercicios: cómo se corrigen")):
-        hints = " ".join(rule.hint for rule in EXERCISES[name.split()[0]])
+        hints = " ".join(hint for rule in EXERCISES[name.split()[0]] for hint in rule.hints)
         quoted = re.findall(r"«pista: (.+?)»", mistakes)
         assert quoted and len(quoted) == mistakes.count("«pista:")
         assert all(hint in hints for hint in quoted), (name, [hint for hint in quoted if hint not in hints])

@@ -83,9 +83,10 @@ def test_harmless_code_passes():
 def test_ruff_sees_the_cells_of_a_notebook(tmp_path, code):
     """Con nuestra configuración: la de los cuadernos solo deja las reglas de seguridad."""
     code = f"import os\nimport subprocess\n\nimport torch\n{code.replace('f(', 'subprocess.run(')}\n"
-    jupytext.write(jupytext.reads(code, "py"), tmp_path / "x.ipynb")
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", ROOT / "pyproject.toml"]
-    done = subprocess.run([*command, tmp_path / "x.ipynb"], capture_output=True, text=True, check=False)
+    (tmp_path / "notebooks").mkdir()
+    jupytext.write(jupytext.reads(code, "py"), tmp_path / "notebooks" / "x.ipynb")
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", ROOT / "pyproject.toml", "notebooks"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and re.search(r"TID251|S307|S605|S602", done.stdout), done.stdout
 
 
@@ -134,6 +135,7 @@ def test_licences_file_is_current():
         ("GPL-3.0-only OR MIT", True),
         ("MIT AND (MPL-2.0 OR GPL-2.0-only)", True),
         ("LGPL-2.1-or-later", True),
+        ("MIT AND (GPL-2.0-only OR AGPL-3.0-only)", False),
         ("GPL-3.0-only", False),
         ("GNU General Public License v3 (GPLv3)", False),
         ("MIT AND GPL-2.0-only", False),

@@ -316,7 +316,17 @@ def test_padding_equal_to_the_eos_needs_a_mask(given, own, monkeypatch):
     read_as_text = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False, **tokens)
     assert not torch.equal(right, read_as_text)  # callarse habría sido escribir otro texto
     assert torch.equal(d.generate(model, attention_mask=mask, max_new_tokens=8, **given).sequences, right)
-    refuse(model, monkeypatch, r"No sé si el id 5 .* es relleno o texto .*\[2.*attention_mask", **given)
+    refuse(model, monkeypatch, r"No sé si el id 5,.* es relleno o texto \(delante hay \[2.*attention_mask", **given)
+
+
+def test_padding_on_the_right_equal_to_the_eos_needs_a_mask(monkeypatch):
+    model = copy.deepcopy(tiny_model())
+    ids = {"input_ids": PADDED.flip(1)}
+    refuse(model, monkeypatch, r"No sé si el id 5,.* y detrás \[2, 0\]\)", pad_token_id=5, eos_token_id=5, **ids)
+    mask = (ids["input_ids"] != 5).long()
+    refuse(
+        model, monkeypatch, "El relleno está a la derecha", pad_token_id=5, eos_token_id=5, attention_mask=mask, **ids
+    )
 
 
 def test_a_start_token_that_is_also_the_eos_is_text(model):

@@ -98,7 +98,7 @@ def test_greedy_equals_hugging_face(prompt, transforms, new, eos, use_cache):
     assert result.sequences.tolist() == expected.tolist()
 
 
-@SETTINGS(max_examples=300)
+@SETTINGS(max_examples=200)
 @given(
     prompts(),
     combinations([*processors, *warpers]),

@@ -87,7 +87,7 @@ def long_prompt(mini):
 def test_a_prompt_of_5000_words_is_refused_with_both_numbers(mini, long_prompt, write):
     context = mini[0].config.max_position_embeddings
     assert long_prompt.size(1) > 5000
-    with pytest.raises(ValueError, match=rf"{long_prompt.size(1)} tokens.* {context}\. (Acorta|Pártela)"):
+    with pytest.raises(ValueError, match=rf"{long_prompt.size(1)} tokens.* {context}\. Ac[oó]rta"):
         write(mini[0], long_prompt)
 
 
@@ -100,11 +100,11 @@ def test_5000_words_can_be_scored_with_a_window(mini):
 
 def test_strategies_and_explorer_say_that_5000_words_do_not_fit(mini, long_prompt):
     model, tokenizer = mini
-    with pytest.raises(ValueError, match=f"{long_prompt.size(1)} tokens de prompt"):
+    with pytest.raises(ValueError, match=f"{long_prompt.size(1)} tokens"):
         strategies.compare_strategies(model, tokenizer, LONG, ["voraz"], samples=2)
     explorer = Explorer(model, tokenizer)
     explorer.prompt.value = LONG
-    assert f"{long_prompt.size(1)} tokens de prompt" in explorer.error and "Acorta" in explorer.message.value
+    assert f"{long_prompt.size(1)} tokens" in explorer.error and "Acórtala" in explorer.message.value
     explorer.prompt.value = "Había una vez"
     assert not explorer.error
     explorer.best()

@@ -35,7 +35,8 @@ def test_a_canvas_is_measured_in_inches():
     assert inches(ax, patch) == pytest.approx([1, 0.5, 3, 1.5], abs=0.02)
     x0, y0, x1, y1 = inches(ax, text)
     assert text.get_text() == "$hola$" and ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((2, 1), abs=0.05)
-    assert x1 - x0 > 0.5  # con los dólares a la vista: como fórmula mediría menos
+    drawing.label(ax, 2, 2, "hola")
+    assert x1 - x0 > 1.3 * np.diff(inches(ax, ax.texts[1])[[0, 2]])[0]  # los dólares se ven: no es una fórmula
 
 
 def test_a_box_is_filled_with_the_pale_of_its_colour():

@@ -338,6 +338,7 @@ def test_two_fifths_of_the_pieces_in_common_are_enough():
     assert jokes.near_duplicates(["abcdefg", "bcdefxy"]) == []  # {abcde, bcdef, cdefg} y {bcdef, cdefx, defxy}: 1/5
     assert jokes.near_duplicates(["abcdefg", "abcdefxy"]) == [(0, 1, 0.4)]  # 2 de 3 + 4 - 2
     assert jokes.near_duplicates(["abcdefgh", "abcdefxy"]) == []  # 2 de 4 + 4 - 2
+    assert jokes.near_duplicates(["abcdefghi", "abcdefgxyz"]) == []  # 3 de 5 + 6 - 3
 
 
 def test_near_duplicates_take_any_iterable_of_texts():

@@ -80,17 +80,22 @@ def test_the_encoder_fills_a_mask_and_looks_at_both_sides():
     assert (probs[0] - probs[1]).abs().sum() > 0.1  # lo que viene después cambia la respuesta
 
 
-def test_load_model_is_ready_to_use_and_restores_the_progress_bar(mini):
+def test_load_model_is_ready_to_use(mini):
     model, tokenizer = mini
     assert not model.training and model.dtype == torch.float32 and model.device.type == "cpu"
-    logging.enable_progress_bar()
-    try:
-        load_model("decoder")
-        assert logging.is_progress_bar_enabled()
-    finally:
-        logging.disable_progress_bar()
     text = "¡Qué pingüino! —dijo el ñandú 🙂"
     assert tokenizer.decode(tokenizer(text).input_ids) == text
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loading_shows_no_progress_bar_and_leaves_them_as_they_were(capfd, enabled):
+    (logging.enable_progress_bar if enabled else logging.disable_progress_bar)()
+    try:
+        load_model("decoder")
+        assert logging.is_progress_bar_enabled() is enabled
+    finally:
+        logging.disable_progress_bar()
+    assert capfd.readouterr().err == ""
 
 
 @both
@@ -199,6 +204,12 @@ def test_a_model_saved_in_pieces_loads_like_the_whole_one(mine, mini):
     assert not model.training and model.name_or_path == str(mine)
 
 
+def test_it_is_float32_whatever_the_precision_it_was_saved_in(mine, mini):
+    deepcopy(mini[0]).half().save_pretrained(mine)
+    assert json.loads((mine / "config.json").read_text())["dtype"] == "float16"
+    assert {p.dtype for p in load_model("decoder", broken(mine))[0].parameters()} == {torch.float32}
+
+
 def piece(folder):
     return max(folder.glob("model-*-of-*.safetensors"))
 
@@ -296,18 +307,26 @@ def test_an_adapter_is_not_a_model_and_the_message_says_how_to_use_it(tmp_path, 
     refused(folder, "merge_and_unload")  # con un modelo al lado, from_pretrained cargaría otra cosa
 
 
-def test_tokens_added_without_making_room_for_them(mine, mini):
+def test_the_code_that_a_model_brings_is_never_executed(mine, tmp_path):
+    (mine / "codigo.py").write_text(f"open({str(tmp_path / 'ejecutado')!r}, 'w')")
+    names = {"AutoConfig": "codigo.Config", "AutoModelForCausalLM": "codigo.Model"}
+    (mine / "config.json").write_text(json.dumps({"model_type": "raro", "auto_map": names}))
+    refused(mine, "No he podido leer el modelo", load_model)
+    assert not (tmp_path / "ejecutado").exists()
+
+
+@pytest.mark.parametrize("new", [["<fin>"], ["<chiste>", "<fin>"]])
+def test_tokens_added_without_making_room_for_them(mine, mini, new):
     model, tokenizer = map(deepcopy, mini)
-    tokenizer.add_tokens(["<chiste>", "<fin>"])
+    tokenizer.add_tokens(new)
     tokenizer.save_pretrained(mine)
     size = model.config.vocab_size
-    refused(
-        mine, rf"llega hasta el id {size + 1} y el modelo solo admite {size} tokens.*resize_token_embed", load_model
-    )
+    last = size + len(new) - 1
+    refused(mine, rf"llega hasta el id {last} y el modelo solo admite {size} tokens.*resize_token_emb", load_model)
     model.resize_token_embeddings(len(tokenizer))
     model.save_pretrained(mine)
     model, tokenizer = load_model("decoder", broken(mine))
-    assert model(tokenizer("<fin>", return_tensors="pt").input_ids).logits.shape[-1] == size + 2
+    assert model(tokenizer("<fin>", return_tensors="pt").input_ids).logits.shape[-1] == last + 1
 
 
 @pytest.mark.parametrize("way", ["entera", "relativa", "personal"])
@@ -317,6 +336,7 @@ def test_a_mistyped_folder_does_not_exist_and_the_like_are_listed(mine, monkeypa
     monkeypatch.setenv("USERPROFILE", str(mine.parent))
     base = {"entera": str(mine.parent), "relativa": ".", "personal": "~"}[way]
     checkpoint("decoder", broken(f"{base}/{mine.name}"))  # sin la errata, va
+    mine.with_name("el de los chites.txt").touch()  # se parece más, pero no es una carpeta
     for path in ("el de los chites", "el de los chites/dentro"):
         message = refused(
             f"{base}/{path}", rf"No existe la carpeta .*{path}: .*'el de los chites': el de los chistes\."
@@ -338,6 +358,12 @@ def test_a_name_like_those_of_the_hub_may_be_a_mistyped_folder(mine, monkeypatch
     message = refused("mis_modelos/chites", r"No he podido descargar 'mis_modelos/chites'.*en .* se parecen a 'mis_m")
     assert message.endswith(": mis modelos.")
     assert "se parecen" not in refused("nadie/zzz", r"No he podido descargar 'nadie/zzz'")
+
+
+def test_a_folder_that_exists_wins_over_a_name_of_the_hub(mine, monkeypatch):
+    monkeypatch.chdir(mine.parents[1])
+    mine.rename("modelo")
+    assert checkpoint("decoder", broken("modelo")) == "modelo"
 
 
 def test_a_file_is_not_a_folder(mine):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM
 
 from course_utils import decoding, strategies
 
@@ -69,18 +70,15 @@ def test_texts_end_at_the_eos_and_padding_does_not_count(mini):
     assert table.loc["a", "distinct-1"] == strategies.distinct_n(new[:length], 1)
 
 
-@pytest.mark.parametrize(
-    "kind", [lambda i: [i], lambda i: [i, i + 1], torch.tensor, lambda i: torch.tensor([i]), np.int64]
-)
-@pytest.mark.parametrize("options", [{}, {"num_beams": 2}])
+@pytest.mark.parametrize("kind", [lambda i: [i], lambda i: [i, i], torch.tensor, lambda i: torch.tensor([i]), np.int64])
+@pytest.mark.parametrize("options", [{"select": decoding.sample}, {"num_beams": 2}])
 def test_lists_of_eos_measure_the_same_as_one(mini, kind, options):
     """Con una lista, el relleno que sigue al EOS contaba como texto."""
     model, tokenizer = mini
-    ids = tokenizer("El rey", return_tensors="pt").input_ids
-    eos = decoding.generate(model, ids, max_new_tokens=8).new_ids[0, 3].item()
+    eos = tokenizer.encode(" de", add_special_tokens=False)[0]
     one, several = (
         strategies.compare_strategies(
-            model, tokenizer, "El rey", {"a": options}, samples=3, max_new_tokens=8, eos_token_id=e
+            model, tokenizer, "El rey", {"a": options}, samples=6, max_new_tokens=20, eos_token_id=e
         )
         for e in (eos, kind(eos))
     )
@@ -181,3 +179,10 @@ def test_bad_arguments_fail_before_computing(mini, bad):
     arguments = {"prompt": "El rey", "samples": 2, "max_new_tokens": 3} | bad
     with pytest.raises(ValueError, match=r"debe|contexto"):
         strategies.compare_strategies(*mini, arguments.pop("prompt"), "voraz", **arguments)
+
+
+def test_only_decoders_are_compared(mini):
+    encoder = BertForMaskedLM(BertConfig(vocab_size=5, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    for model, message in ((encoder, "BertForMaskedLM es un codificador"), (None, "Esperaba un modelo")):
+        with pytest.raises(ValueError, match=message):
+            strategies.compare_strategies(model, mini[1], "El rey", "voraz")

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from course_utils._files import atomic_write
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
-from course_utils.finetuning import longest_shared
+from course_utils.memorization import longest_shared
 from course_utils.models import Profile, checkpoint, load_model, sha256
 from course_utils.scoring import perplexity
 from course_utils.strategies import distinct_n
