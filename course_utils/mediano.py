@@ -314,9 +314,8 @@ def _tokenizer(gguf: Path):
     vocab = {token: index for index, token in enumerate(tokens)}
     merges = []
     for token in tokens:
-        pairs = [(token[:cut], token[cut:]) for cut in range(1, len(token))]
-        pairs = [pair for pair in pairs if pair[0] in vocab and pair[1] in vocab]
-        merges += sorted(pairs, key=lambda pair: (len(pair[0]), len(pair[1])))
+        pairs = [(token[:cut], token[cut:]) for cut in range(len(token) - 1, 0, -1)]  # antes, la izquierda más larga
+        merges += [pair for pair in pairs if pair[0] in vocab and pair[1] in vocab]
     names = {name: tokens[int(fields[f"tokenizer.ggml.{key}_token_id"].contents())] for name, key in _SPECIAL.items()}
     tokenizer = GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=True, **names)
     for special, kind in ((True, TokenType.CONTROL), (False, TokenType.USER_DEFINED)):
