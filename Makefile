@@ -23,6 +23,7 @@ Generar texto en español con Transformers: órdenes
 
 Para dar o seguir el curso
   make lab         prepara el entorno la primera vez y abre JupyterLab, en español, en notebooks/
+  make llm         añade el perfil mediano, un LLM de verdad que escribe mejor (238 MB; con red)
   make doctor      dice si esta máquina está lista para la clase, y qué hacer si no
   make slides      hace las figuras y convierte las diapositivas en HTML y PDF, en slides/dist/
   make bundle      hace un zip con todo lo necesario para dar clase sin internet, en build/
@@ -44,11 +45,12 @@ Variables
   PYTHON           qué Python usar, 3.11 o posterior       make lab PYTHON=python3.12
   JUPYTER_ARGS     opciones para JupyterLab                make lab JUPYTER_ARGS="--no-browser --port 9999"
   PIP_ARGS         opciones para pip al instalar           (mira «Solo CPU» en README.md)
-  CURSO_PERFIL     mini (sin red, por defecto) o completo  CURSO_PERFIL=completo make lab
+  CURSO_PERFIL     mini (por defecto), mediano o completo  CURSO_PERFIL=mediano make lab
+  LLM              con 1, el paquete del aula lleva el LLM make bundle LLM=1
 
 endef
 
-.PHONY: help env lab check test nightly notebooks slides bench enlaces fork colab audit bundle doctor clean
+.PHONY: help env lab check test nightly notebooks slides bench enlaces fork colab audit bundle llm doctor clean
 
 help:
 	$(info $(HELP))
@@ -125,6 +127,10 @@ audit: env
 
 bundle: env
 	$(VENV_PYTHON) -m tools.bundle
+
+llm: export LLM := 1
+llm: env
+	$(VENV_PYTHON) -c "from course_utils.models import checkpoint; print(checkpoint('decoder', 'mediano'))"
 
 doctor: env
 	$(VENV_PYTHON) -m course_utils doctor

@@ -1,13 +1,15 @@
-"""Los archivos: saber si en una carpeta se puede escribir y escribir uno de una vez, nunca a medias."""
+"""Los archivos: saber si en una carpeta se puede escribir, escribir uno de una vez y trabajar de uno en uno."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -61,3 +63,45 @@ def atomic_write(path: str | Path, content: str | bytes) -> None:
     """
     with atomic(path) as temporary, temporary.open("xb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+_BUSY = {errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK, errno.EDEADLK}  # lo tiene otro; lo demás: aquí no hay candados
+
+
+@contextlib.contextmanager
+def exclusive(path: str | Path, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Un solo proceso a la vez: si otro tiene el candado, llama a ``waiting`` una vez y espera a que lo suelte.
+
+    El sistema lo suelta aunque el proceso muera. Da ``True`` con el candado puesto y ``False`` en un disco que no sabe
+    de candados (algunos de red): allí, quien lo use tiene que dejarlo todo bien aunque trabajen dos a la vez.
+
+    Raises
+    ------
+    OSError
+        Si el archivo del candado no se puede crear.
+    """
+    with Path(path).open("a") as file:
+        first = True
+        while (state := _try_lock(file)) is None:
+            if first:
+                waiting()
+            first = False
+            time.sleep(0.2)
+        yield state
+
+
+def _try_lock(file) -> bool | None:
+    """``True`` si el candado es nuestro, ``None`` si lo tiene otro y ``False`` si en este disco no los hay."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in _BUSY else False
+    return True

@@ -18,13 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from . import mediano
 from ._files import writable
+from ._machine import free_memory, in_gb
 from .models import checkpoint, sha256
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✅", WARNING: "⚠️", ERROR: "❌"}
 TITLES = {"python": "Python", "temporary": "Carpeta temporal", "home": "Carpeta personal", "memory": "Memoria"}
-TITLES |= {"models": "Modelos", "data": "Datos", "kernel": "Núcleo de Jupyter", "hub": "Hub", "device": "Cálculo"}
+TITLES |= {
+    "models": "Modelos",
+    "mediano": "Perfil mediano",
+    "data": "Datos",
+    "kernel": "Núcleo de Jupyter",
+    "hub": "Hub",
+    "device": "Cálculo",
+}
 SECONDS = 6.0  # de plazo para cada comprobación; de los paquetes que no dé tiempo a importar solo se mira la versión
 _DATA = Path(__file__).parent / "data"
 _INSTALL = "En la carpeta del curso, repite «make env» o «python -m pip install -e .»."
@@ -80,6 +89,7 @@ def diagnose() -> tuple[Result, ...]:
             "temporary": lambda: [check_folder("temporary", Path(tempfile.gettempdir()), 500)],  # lo que escribe la 04
             "home": lambda: [check_folder("home", Path.home(), 50)],
             "models": lambda: [check_models()],
+            "mediano": lambda: [check_mediano()],
             "data": lambda: [check_data()],
             "kernel": lambda: [check_kernel()],
             "hub": lambda: [check_hub()],
@@ -152,14 +162,12 @@ def check_device(imports: Mapping) -> Result:
 def check_memory(needed: float = 2.0) -> Result:
     """La memoria libre, en GB: la sesión 04, que es la que más ocupa, y algo para el navegador."""
     try:
-        import psutil  # lo trae accelerate
-
-        free = psutil.virtual_memory().available / 1e9
+        free = free_memory()
     except Exception as error:
         detail = f"no se ha podido leer ({type(error).__name__})"
         return Result("memory", WARNING, detail, f"Comprueba que hay {needed:.0f} GB libres.")
-    detail = f"{free:.1f} GB libres (hacen falta {needed:.1f})".replace(".", ",")
-    return _judge("memory", free >= needed, detail, "Cierra programas y pestañas, o usa Colab.", WARNING)
+    detail = f"{in_gb(free)} libres (hacen falta {in_gb(1e9 * needed)})"
+    return _judge("memory", free >= 1e9 * needed, detail, "Cierra programas y pestañas, o usa Colab.", WARNING)
 
 
 def check_folder(key: str, folder: Path, needed: int) -> Result:
@@ -181,6 +189,20 @@ def check_models() -> Result:
         return Result("models", OK, f"{len([checkpoint(role, 'mini') for role in ('decoder', 'encoder')])}, enteros")
     except ValueError as error:
         return Result("models", ERROR, *str(error).rsplit(". ", 1))  # el mensaje acaba en el remedio
+
+
+def check_mediano() -> Result:
+    """El LLM opcional: si está instalado, si está entero y si ya se ha preparado. Sin él, el curso se da igual."""
+    folder = mediano.ready_folder()
+    if mediano.is_ready(folder):
+        return Result("mediano", OK, f"preparado, en {folder}")
+    if not mediano.is_installed():
+        return Result("mediano", OK, "no está instalado; es opcional (make llm, 238 MB)")
+    try:
+        mediano.find_parts()
+    except ValueError as error:
+        return Result("mediano", WARNING, *str(error).rsplit(". ", 1))
+    return Result("mediano", OK, f"instalado; se preparará la primera vez que se use, en {folder}")
 
 
 def check_data(folder: Path = _DATA) -> Result:

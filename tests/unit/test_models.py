@@ -123,12 +123,12 @@ def test_unknown_names_list_the_valid_ones(monkeypatch):
         checkpoint("traductor")
     with pytest.raises(ValueError, match=r"'jokes'.*decoder, encoder"):
         checkpoint("jokes", "completo")
-    with pytest.raises(ValueError, match=r"\['mini'\].*mini, completo"):
+    with pytest.raises(ValueError, match=r"\['mini'\].*mini, mediano, completo"):
         checkpoint("decoder", ["mini"])
-    with pytest.raises(ValueError, match=r"'maxi'.*mini, completo.*CURSO_PERFIL"):
+    with pytest.raises(ValueError, match=r"'maxi'.*mini, mediano, completo.*CURSO_PERFIL"):
         checkpoint("decoder", "maxi")
     monkeypatch.setenv("CURSO_PERFIL", "enorme")
-    with pytest.raises(ValueError, match=r"'enorme'.*mini, completo"):
+    with pytest.raises(ValueError, match=r"'enorme'.*mini, mediano, completo"):
         load_model("decoder")
 
 
@@ -382,7 +382,7 @@ def test_checkpoints_are_small_safe_and_described():
     assert sum(f.stat().st_size for f in files) <= 60e6
     assert {f.suffix for f in files} <= {".json", ".safetensors", ".md"}
     assert {f.parent.name for f in files} == {root.name, "decoder", "encoder"}
-    assert {f.name for f in files if f.parent == root} == {"evaluacion.json"}
+    assert {f.name for f in files if f.parent == root} == {"evaluacion.json", "mediano.md"}
     for directory in {f.parent for f in files} - {root}:
         hashes = json.loads((directory / "sha256.json").read_text(encoding="utf-8"))
         assert {f.name for f in directory.iterdir()} - set(hashes) == {"sha256.json", "README.md"}

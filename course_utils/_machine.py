@@ -1,0 +1,32 @@
+"""La máquina: cuánta memoria queda de verdad, y cómo se dice."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")  # el límite de un contenedor (Docker, JupyterHub) en Linux
+
+
+def free_memory() -> int:
+    """Bytes de memoria que se pueden pedir: los del sistema o, en un contenedor con límite, los que le quedan a él.
+
+    Raises
+    ------
+    Exception
+        La de ``psutil`` (lo trae accelerate) si no está o no sabe leerla.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # no es Linux, o el límite es «max»
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+        cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())["inactive_file"]
+        free = min(free, limit - used + int(cached))
+    return max(free, 0)
+
+
+def in_gb(size: float) -> str:
+    """Unos bytes, en GB: «1,1 GB»."""
+    return f"{size / 1e9:.1f} GB".replace(".", ",")

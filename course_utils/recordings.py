@@ -1,0 +1,390 @@
+"""Grabaciones: lo que escribió un modelo mayor, guardado de modo que cualquiera puede comprobarlo.
+
+Cada una lleva el *prompt*, los ajustes, la semilla, los ids y la log-probabilidad de cada token, así que con el modelo
+delante se sabe si es suya: ``problems`` la puntúa otra vez y repite cada elección. Las hace ``tools.record`` y nadie
+las edita a mano: ``load`` no abre una que se haya tocado. ``show`` las pone al lado de lo que escribe, en vivo, el
+modelo pequeño.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import torch
+
+from . import decoding, scoring
+from .models import load_model
+
+FOLDER = Path(__file__).parent / "grabaciones"
+TOLERANCE = 1e-2  # nats: lo que cambia de una máquina a otra
+# En el orden de Hugging Face. El nombre en español, para quien lee.
+TRANSFORMS = {
+    "repetition_penalty": "penalización",
+    "no_repeat_ngram": "sin repetir n-gramas de",
+    "temperature": "temperatura",
+    "top_k": "top-k",
+    "top_p": "top-p",
+    "min_p": "min-p",
+}
+SETTINGS = {*TRANSFORMS, "do_sample", "num_beams", "max_new_tokens", "scored"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Algo que un modelo escribió, o un texto de alguien que un modelo puntuó (``settings["scored"]``).
+
+    Parameters
+    ----------
+    label : str
+        Qué tiene de suyo esta grabación entre las de su grupo: «temperatura 0,3».
+    model, profile : str
+        El modelo, con sus apellidos, y el perfil que lo carga.
+    prompt : str
+        El texto de partida.
+    settings : mapping
+        ``max_new_tokens`` y los de ``TRANSFORMS`` que se usaron; ``do_sample`` si se muestreó, ``num_beams`` si se
+        buscó en haz; sin ninguno de los dos, búsqueda voraz. Con ``scored``, los tokens no los eligió el modelo.
+    seed : int or None
+        La semilla del muestreo.
+    prompt_ids, ids : tuple of int
+        Los del *prompt*, con el token inicial si el modelo lo usa, y los escritos, el EOS incluido.
+    tokens : tuple of str
+        Lo que aporta cada id de ``ids`` al texto; «» mientras una letra está a medias.
+    logprobs : tuple of float
+        Del modelo sin transformar, en nats, una por id.
+    date : str
+        El día en que se grabó, AAAA-MM-DD.
+    recipe : mapping or None
+        Si el modelo está ajustado, cómo: lo que hace falta para repetirlo, su curva y lo que costó.
+
+    Notes
+    -----
+    Se enseña en las sesiones 02 y 03.
+    """
+
+    label: str
+    model: str
+    profile: str
+    prompt: str
+    settings: Mapping
+    seed: int | None
+    prompt_ids: tuple[int, ...]
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    logprobs: tuple[float, ...]
+    date: str
+    recipe: Mapping | None = None
+
+    @property
+    def text(self) -> str:
+        """Lo escrito, sin el *prompt*."""
+        return "".join(self.tokens)
+
+    @property
+    def how(self) -> str:
+        """Los ajustes, en español."""
+        return describe(self.settings, self.seed)
+
+
+# ---------------------------------------------------------------- leer y guardar
+def load(name: str, folder: Path = FOLDER) -> tuple[Recording, ...]:
+    """Las grabaciones de un grupo, en orden.
+
+    Raises
+    ------
+    ValueError
+        Si el grupo no existe (dice cuáles hay) o si alguna se ha editado a mano (dice cuál).
+    """
+    there = sorted(path.stem for path in folder.glob("*.json"))
+    if name not in there:
+        raise ValueError(f"No hay grabaciones con el nombre {name!r}. Las que hay: {', '.join(there)}.")
+    rows = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    for position, row in enumerate(rows):
+        if row.pop("sha256", None) != _digest(row):
+            raise ValueError(
+                f"La grabación {position} de {name!r} ({row.get('label')!r}) se ha editado a mano, y así no dice lo "
+                f"que escribió el modelo. Recupérala con git, o grábala otra vez: python -m tools.record {name}."
+            )
+    return tuple(_from_json(row) for row in rows)
+
+
+def dump(recordings: Sequence[Recording]) -> str:
+    """El contenido del fichero de un grupo: una grabación por línea, cada una con su suma."""
+    rows = [asdict(recording) for recording in recordings]
+    lines = [json.dumps(row | {"sha256": _digest(row)}, ensure_ascii=False) for row in rows]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _from_json(row: dict) -> Recording:
+    return Recording(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+
+
+def _digest(row: dict) -> str:
+    text = json.dumps(row, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------- grabar
+def record(
+    model, tokenizer, prompt: str, settings: Mapping, seed: int | None = None, *, text: str | None = None, **about
+) -> Recording:
+    """Graba lo que escribe un modelo o, con ``text``, lo que le sorprende un texto ajeno.
+
+    Parameters
+    ----------
+    model, tokenizer
+        Un decodificador y su tokenizador.
+    prompt, settings, seed
+        Los de ``Recording``.
+    text : str, optional
+        El texto ajeno, detrás del *prompt*; entonces ``settings`` tiene que ser ``{"scored": True}``.
+    **about
+        Lo demás de ``Recording``: ``label``, ``model``, ``profile``, ``date`` y ``recipe``; el nombre del modelo, en
+        ``name``.
+
+    Raises
+    ------
+    ValueError
+        Si algún ajuste no se conoce, si se muestrea sin semilla, o lo mismo que ``decoding.generate``.
+    """
+    prompt_ids = _prompt_ids(tokenizer, prompt)
+    if text is None:
+        found = _write(model, tokenizer, prompt_ids, settings, seed)
+        ids, logprobs = found.new_ids[0].tolist(), found.logprobs[0].tolist()
+        if tokenizer.eos_token_id in ids:  # lo de detrás es relleno
+            ids = ids[: ids.index(tokenizer.eos_token_id) + 1]
+    else:
+        skipped = len(tokenizer(prompt, add_special_tokens=False).input_ids)
+        ids = tokenizer(prompt + text, add_special_tokens=False).input_ids[skipped:]
+        logprobs = scoring.token_logprobs(model, torch.tensor([prompt_ids + ids]), last=len(ids))[0].tolist()
+    return Recording(
+        prompt=prompt,
+        settings=dict(settings),
+        seed=seed,
+        prompt_ids=tuple(prompt_ids),
+        ids=tuple(ids),
+        tokens=_pieces(tokenizer, prompt_ids, ids),
+        logprobs=tuple(round(value, 4) for value in logprobs[: len(ids)]),
+        model=about.pop("name"),
+        **about,
+    )
+
+
+def _prompt_ids(tokenizer, text: str) -> list[int]:
+    """Los ids de un texto; nunca ninguno: un texto vacío es el token inicial."""
+    ids = tokenizer(text).input_ids
+    if ids:
+        return ids
+    return [tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id]
+
+
+def _transforms(settings: Mapping) -> list[decoding.Transform]:
+    if unknown := set(settings) - SETTINGS:
+        raise ValueError(f"No conozco los ajustes {sorted(unknown)}. Los que hay: {', '.join(sorted(SETTINGS))}.")
+    return [getattr(decoding, name)(settings[name]) for name in TRANSFORMS if name in settings]
+
+
+def _write(model, tokenizer, prompt_ids: Sequence[int], settings: Mapping, seed: int | None) -> decoding.Generation:
+    """Una fila escrita con esos ajustes; el azar, de un generador propio: el global no se toca."""
+    options = {
+        "transforms": _transforms(settings),
+        "max_new_tokens": settings["max_new_tokens"],
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    ids = torch.tensor([prompt_ids], device=model.device)
+    options["attention_mask"] = torch.ones_like(ids)  # en el prompt no hay relleno, aunque hubiera un id suyo
+    if beams := settings.get("num_beams"):
+        return decoding.beam_search(model, ids, num_beams=beams, **options)
+    return decoding.generate(model, ids, select=_selector(settings, seed), **options)
+
+
+def _selector(settings: Mapping, seed: int | None) -> decoding.Selector:
+    if not settings.get("do_sample"):
+        return decoding.greedy
+    if seed is None:
+        raise ValueError("Para grabar un muestreo hace falta una semilla, y no hay. Pasa seed=0, por ejemplo.")
+    return partial(decoding.sample, generator=torch.Generator().manual_seed(seed))
+
+
+def _pieces(tokenizer, prompt_ids: Sequence[int], ids: Sequence[int]) -> tuple[str, ...]:
+    """Lo que añade cada token al texto; los que dejan una letra a medias, nada hasta que se completa."""
+    pieces, shown = [], len(_decode(tokenizer, prompt_ids))
+    for end in range(1, len(ids) + 1):
+        text = _decode(tokenizer, [*prompt_ids, *ids[:end]])
+        complete = not text.endswith("\ufffd") or end == len(ids)
+        pieces.append(text[shown:] if complete else "")
+        shown = len(text) if complete else shown
+    return tuple(pieces)
+
+
+def _decode(tokenizer, ids: Sequence[int]) -> str:
+    return tokenizer.decode(list(ids), skip_special_tokens=True)
+
+
+# ---------------------------------------------------------------- comprobar
+def problems(recording: Recording, model, tokenizer) -> list[str]:
+    """Lo que en una grabación no es lo que da el modelo; ninguna línea si todo cuadra.
+
+    Mira el *prompt* y sus ids, el texto y sus ids, cada log-probabilidad (con ``TOLERANCE``), y repite cada elección:
+    la voraz, la del haz y la muestreada, que además tiene que estar entre lo que dejan sus filtros. Lo muestreado se
+    repite con los logits de una sola pasada: no hace falta escribirlo otra vez token a token.
+
+    Parameters
+    ----------
+    recording : Recording
+        La grabación.
+    model, tokenizer
+        El modelo que dice, cargado con ``load_model("decoder", recording.profile)``.
+
+    Notes
+    -----
+    El azar de torch no es el mismo en todas sus versiones y sistemas: la semilla se comprueba si da lo que aquí.
+    """
+    prompt_ids, ids = list(recording.prompt_ids), list(recording.ids)
+    if _prompt_ids(tokenizer, recording.prompt) != prompt_ids:
+        return [f"el prompt {recording.prompt!r} no da los ids grabados: lo han cambiado"]
+    if not len(ids) == len(recording.tokens) == len(recording.logprobs) > 0:
+        return [f"hay {len(ids)} ids, {len(recording.tokens)} tokens y {len(recording.logprobs)} log-probabilidades"]
+    if _pieces(tokenizer, prompt_ids, ids) != recording.tokens:
+        return [f"los ids no dan el texto grabado, {recording.text!r}"]
+    logits = _logits(model, prompt_ids + ids, len(ids))  # (N, V)
+    found = logits.log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
+    wrong = [
+        f"la log-probabilidad del token {k}, {token!r}, es {value:.4f} y la grabada, {said}"
+        for k, (token, value, said) in enumerate(zip(recording.tokens, found, recording.logprobs, strict=True))
+        if not abs(value - said) <= TOLERANCE
+    ]
+    return wrong or list(_wrong_choices(recording, model, tokenizer, logits))
+
+
+@torch.inference_mode()
+def _logits(model, ids: Sequence[int], last: int) -> torch.Tensor:
+    """Los logits que predicen los últimos ``last`` ids, (last, V), en una pasada."""
+    out = model(input_ids=torch.tensor([ids]), use_cache=False, logits_to_keep=last + 1)
+    return out.logits[0, -last - 1 : -1].float()
+
+
+def _wrong_choices(recording: Recording, model, tokenizer, logits: torch.Tensor) -> Iterator[str]:
+    settings, ids = recording.settings, list(recording.ids)
+    if settings.get("scored"):
+        return
+    if "num_beams" in settings:
+        again = _write(model, tokenizer, recording.prompt_ids, settings, None).new_ids[0].tolist()
+        if again[: len(ids)] != ids:
+            yield f"la búsqueda en haz da {_decode(tokenizer, again)!r} y lo grabado es {recording.text!r}"
+        return
+    transforms, select = _transforms(settings), _selector(settings, recording.seed)
+    for k, chosen in enumerate(ids):
+        before = torch.tensor([[*recording.prompt_ids, *ids[:k]]])
+        scores = logits[k : k + 1]
+        for transform in transforms:
+            scores = transform(scores, before)
+        again, token = select(scores).item(), recording.tokens[k]
+        if scores[0, chosen] == -math.inf:
+            yield f"el token {k}, {token!r}, está fuera de sus filtros: {recording.how}"
+            return
+        if again != chosen:
+            yield f"con {recording.how}, el token {k} es {_decode(tokenizer, [again])!r} y el grabado, {token!r}"
+            return
+
+
+# ---------------------------------------------------------------- enseñar
+def describe(settings: Mapping, seed: int | None = None) -> str:
+    """Los ajustes en español: «muestreo, temperatura 0,7, semilla 1»."""
+    if settings.get("scored"):
+        return "texto puntuado"
+    beams = settings.get("num_beams")
+    what = "muestreo" if settings.get("do_sample") else f"haz de {beams}" if beams else "búsqueda voraz"
+    parts = [what] + [f"{spanish} {settings[name]}" for name, spanish in TRANSFORMS.items() if name in settings]
+    parts += [f"semilla {seed}"] if seed is not None else []
+    return ", ".join(parts).replace(".", ",")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Grabaciones listas para ver: en un cuaderno, con color; donde no hay HTML, como texto. ``live``: las del mini."""
+
+    recordings: tuple[Recording, ...]
+    live: tuple[Recording, ...]
+
+    def __repr__(self) -> str:
+        lines = []
+        for pair in zip(self.recordings, self.live, strict=True):
+            lines += [f"── {pair[0].label} ──"]
+            lines += [f"[{r.model}] {r.prompt}▶{r.text}{_cost(r)}" for r in pair]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
+        rows = []
+        for pair in zip(self.recordings, self.live, strict=True):
+            columns = "".join(f'<div style="flex:1 1 260px;min-width:0">{_card(r)}</div>' for r in pair)
+            rows.append(
+                f"<p><strong>{escape(pair[0].label)}</strong></p>"
+                f'<div style="display:flex;flex-wrap:wrap;gap:0 24px;overflow-wrap:anywhere">{columns}</div>'
+            )
+        return f'<div style="max-width:960px">{"".join(rows)}</div>'
+
+
+def show(name: str) -> Shown:
+    """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
+
+    El *prompt* va en gris y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+
+    Raises
+    ------
+    ValueError
+        Lo mismo que ``load`` y ``load_model``.
+    """
+    recordings = load(name)
+    model, tokenizer = load_model("decoder", "mini")
+    return Shown(recordings, tuple(_live(recording, model, tokenizer) for recording in recordings))
+
+
+def _live(recording: Recording, model, tokenizer) -> Recording:
+    """Lo mismo, con el modelo pequeño, ahora."""
+    text = recording.text if recording.settings.get("scored") else None
+    about = {"label": recording.label, "name": "el modelo del curso, en vivo", "profile": "mini", "date": ""}
+    return record(model, tokenizer, recording.prompt, recording.settings, recording.seed, text=text, **about)
+
+
+def _cost(recording: Recording) -> str:
+    """De un texto puntuado, los bits por carácter: se pueden comparar entre modelos."""
+    if not recording.settings.get("scored"):
+        return ""
+    bits = -sum(recording.logprobs) / math.log(2) / len(recording.text)
+    return f" ({bits:.2f} bits por carácter)".replace(".", ",")
+
+
+def _card(recording: Recording) -> str:
+    how = ", ".join(part for part in (recording.how, recording.date) if part)
+    head = f"<em>{escape(recording.model)}</em><br><small>{escape(how + _cost(recording))}</small>"
+    prompt = f'<span style="color:#767676">{_lines(recording.prompt)}</span>' if recording.prompt else ""
+    new = "".join(
+        f'<span style="color:#000;background:{_tint(logprob)}" title="{_percent(logprob)}">{_lines(token)}</span>'
+        for token, logprob in zip(recording.tokens, recording.logprobs, strict=True)
+        if token
+    )
+    return f"<p>{head}</p><blockquote><p>{prompt}{new}</p></blockquote>"
+
+
+def _lines(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def _tint(logprob: float) -> str:
+    """De blanco (0 bits de sorpresa) a naranja (16 o más), como en la sesión 05."""
+    share = min(max(-logprob / math.log(2), 0) / 16, 1)
+    return "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
+
+
+def _percent(logprob: float) -> str:
+    return f"{100 * math.exp(logprob):.1f} %".replace(".", ",")
