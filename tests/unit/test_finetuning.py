@@ -502,7 +502,7 @@ class Untouchable(GPT2LMHeadModel):
         ({"datasets": {"train": {"texto": TEXTS}, "validation": {"texto": TEXTS}}}, 'columna "text"'),
         ({"datasets": {"train": TEXTS, "validation": TEXTS}}, 'columna "text"'),
         ({"datasets": datasets(train=["", "algo"])}, "algo escrito"),
-        ({"datasets": datasets(train=[])}, "algo escrito"),
+        ({"datasets": datasets(train=[])}, "al menos un texto"),
         ({"datasets": datasets(train=["algo", " \n"])}, "algo escrito"),
     ],
 )
