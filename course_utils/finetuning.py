@@ -53,10 +53,9 @@ def tokenize(texts: Sequence[str], tokenizer, *, max_length: int):
     """
     from datasets import Dataset
 
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    wrong = [text for text in texts if not isinstance(text, str) or not text.strip()]
-    if not texts or wrong:
-        raise ValueError(f"Esperaba una lista de textos con algo escrito y he recibido {(wrong or texts)[:1]!r}.")
+    texts = _validate.texts([texts] if isinstance(texts, str) else texts)
+    empty = [text for text in texts if not text.strip()]
+    _validate.require(not empty, f"Esperaba textos con algo escrito y he recibido {empty[:1]!r}.")
     eos = getattr(tokenizer, "eos_token_id", None)
     if eos is None:
         raise ValueError(f"El tokenizador {type(tokenizer).__name__} no tiene EOS. Ponle uno: tokenizer.eos_token = …")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+
+from . import _validate
 
 _WORD = re.compile(r"\w+")
 
@@ -34,7 +36,7 @@ def longest_shared(training: Sequence[str], samples: Sequence[str]) -> list[int]
     -----
     Carlini et al. (2022), arXiv:2202.07646, discuten qué cuenta como memorizar. Se enseña en la sesión 04.
     """
-    training, samples = _texts(training), _texts(samples)
+    training, samples = (_validate.texts([t] if isinstance(t, str) else t, 0) for t in (training, samples))
     numbers: dict[str, int] = {}
     # Entre textos, un número que no es de ninguna palabra (impar: si no, dos seguidos se anularían en el hash).
     border = np.array([0xD1B54A32D192ED03], dtype=np.uint64)
@@ -63,12 +65,3 @@ def longest_shared(training: Sequence[str], samples: Sequence[str]) -> list[int]
             else:
                 alive.remove(i)
     return longest
-
-
-def _texts(texts) -> list[str]:
-    texts = [texts] if isinstance(texts, str) else texts
-    found = list(texts) if isinstance(texts, Iterable) else [texts]
-    wrong = [text for text in found if not isinstance(text, str)]
-    if wrong:
-        raise ValueError(f"Esperaba textos y he recibido {wrong[0]!r}. Pasa una lista de textos.")
-    return found

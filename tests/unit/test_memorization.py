@@ -43,7 +43,7 @@ def test_long_copies_are_counted_whole():
 
 @pytest.mark.parametrize(("training", "samples"), [([3], ["a"]), (["a"], [None]), (None, ["a"]), (["a"], 7)])
 def test_what_is_not_text_is_refused(training, samples):
-    with pytest.raises(ValueError, match="Esperaba textos y he recibido"):
+    with pytest.raises(ValueError, match="Hace falta una lista"):
         longest_shared(training, samples)
 
 
