@@ -272,7 +272,9 @@ def _convert(model: Packaged, gguf: Path, folder: Path) -> None:
 
     source = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     with tqdm(total=3, desc="2/4 convertir los pesos", unit="paso") as bar:
-        network = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+        network = transformers.AutoModelForCausalLM.from_pretrained(
+            **source, dtype=torch.bfloat16, use_safetensors=True, trust_remote_code=False
+        )
         _plain(network).save_pretrained(folder)
         bar.update()
         bar.set_description("3/4 convertir el tokenizador")
