@@ -351,7 +351,7 @@ def test_json_is_one_object_with_stable_keys_and_nothing_else():
     assert set(report) == {"ok", "checks"} and report["ok"] is True
     assert all(set(check) == {"key", "status", "detail", "remedy"} for check in report["checks"])
     keys = [check["key"] for check in report["checks"]]
-    fixed = ["python", "device", "memory", "temporary", "home", "models", "data", "kernel", "hub"]
+    fixed = ["python", "device", "memory", "temporary", "home", "models", "mediano", "data", "kernel", "hub"]
     assert [key for key in keys if not key.startswith("package.")] == fixed
     assert len(set(keys)) == len(keys) and "package.torch" in keys
     assert all(check["remedy"] for check in report["checks"] if check["status"] != "ok")
