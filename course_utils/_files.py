@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -105,3 +106,9 @@ def _try_lock(file) -> bool | None:
     except OSError as error:
         return None if error.errno in _BUSY else False
     return True
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 de un fichero, en hexadecimal."""
+    with Path(file).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -24,7 +24,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._files import exclusive, writable
+from ._files import exclusive, sha256, writable
 from ._machine import free_memory, in_gb
 
 PIP = "pip:"  # en un perfil, ni carpeta ni Hub: un modelo que llega en un paquete
@@ -231,7 +231,7 @@ def _prepare(model: Packaged, target: Path, locked: bool) -> None:
             raise ValueError(_trouble(model, target.parent, error)) from error
         if terms:
             shutil.copy(terms, done)
-        hashes = {file.name: _sha256(file) for file in sorted(done.iterdir())}
+        hashes = {file.name: sha256(file) for file in sorted(done.iterdir())}
         (done / "sha256.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
         _publish(done, target)
     finally:
@@ -355,11 +355,6 @@ def _publish(done: Path, target: Path) -> None:
         if target.exists():
             raise ValueError(f"En {target} hay algo que no es el modelo. {damaged_remedy(target)}") from error
         raise
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _trouble(model: Packaged, folder: Path, error: BaseException) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import json
 import math
 import os
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import mediano
+from ._files import sha256
 from ._machine import free_memory, in_gb
 from .hub import download, hub_reachable, repeat_remedy
 
@@ -339,9 +339,3 @@ def _check_memory(folder: Path, remedy: str) -> None:
             f"El modelo de {folder} no cabe en la memoria: hacen falta {in_gb(needed)} y quedan {in_gb(free)}. Cierra "
             "programas y otros cuadernos, o usa Colab."
         )
-
-
-def sha256(file: Path) -> str:
-    """SHA-256 de un fichero, en hexadecimal."""
-    with Path(file).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

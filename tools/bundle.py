@@ -11,7 +11,6 @@ Con los mismos ingredientes sale el mismo zip, byte a byte; al final se dice su 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from course_utils._files import atomic
+from course_utils._files import atomic, sha256
 
 from . import environment
 
@@ -146,11 +145,6 @@ def write_zip(path: Path, entries: list[tuple[str, Path | bytes]], date: tuple) 
             else:
                 archive.writestr(info, content)
                 bar.update(len(content))
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def commit_date() -> tuple:
