@@ -61,9 +61,11 @@ def files(folder):
 # --- Lo que ejecuta y lo que cuenta -------------------------------------------------------------------
 
 
-def test_all_notebooks_run_and_nothing_is_left(course):
-    before, repository, temporary = files(course.parent), tree(), set(os.listdir(tempfile.gettempdir()))
-    result = run("--notebooks", course)
+def test_all_notebooks_run_and_nothing_is_left(course, tmp_path):
+    temporary = tmp_path / "temporal"  # suyo: en el de todos deja cosas la prueba que corre al lado
+    temporary.mkdir()
+    before, repository = files(course.parent), tree()
+    result = run("--notebooks", course, TMPDIR=str(temporary), TEMP=str(temporary), TMP=str(temporary))
     assert result.returncode == 1 and "Traceback" not in result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].startswith("✅ 01_bien.ipynb: ") and lines[0].endswith(" s, 3 celdas")
@@ -71,8 +73,7 @@ def test_all_notebooks_run_and_nothing_is_left(course):
     assert lines[2:4] == ["   celda-003: ValueError: qué", "   celda-005: NameError: name 'b' is not defined"]
     assert lines[-1] == "Cuadernos sin fallos: 1 de 2."
     assert files(course.parent) == before and tree() == repository  # el paquete se importa de ahí
-    left = {name for name in set(os.listdir(tempfile.gettempdir())) - temporary if name.startswith("tmp")}
-    assert not [name for name in left if Path(tempfile.gettempdir(), name, "quizzes").exists()]
+    assert not [*temporary.rglob("quizzes")]
 
 
 def test_sessions_and_solutions_can_be_chosen(course, capsys, monkeypatch):
