@@ -83,7 +83,9 @@ def _staircase(ax: Axes, title: str, bars: Mapping[str, float], kept, asked, row
         back = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         ax.text(beside, y, drawing.percent(prob), ha=ha, va="center", fontsize=13, bbox=back, zorder=4)
         for column in range(3):
-            drawing.check_mark_at(ax, 1.1 + 0.16 * column, y, kept[column][y])
+            stays = kept[column][y]
+            mark = {"color": drawing.WRITTEN if stays else drawing.PRUNED, "weight": "bold" if stays else "normal"}
+            ax.text(1.1 + 0.16 * column, y, "✓" if stays else "✗", ha="center", va="center", fontsize=16, **mark)
     ax.axvline(p, color="black", linestyle="--", linewidth=2, zorder=3)
     names = (f"top-k\n{k}", f"top-p\n{drawing.number(p)}", f"min-p\n{drawing.number(min_p)}")
     for column, name in enumerate(names):
@@ -92,7 +94,7 @@ def _staircase(ax: Axes, title: str, bars: Mapping[str, float], kept, asked, row
         ax.text(1.1 + 0.16 * column, len(probs) - 0.35, str(total), ha="center", va="top", fontsize=14, weight="bold")
     ax.text(1.0, len(probs) - 0.35, "quedan", ha="right", va="top", fontsize=13)
     ax.set_yticks(range(len(labels)), labels, fontsize=14, fontfamily=drawing.monospaced(), parse_math=False)
-    ax.set_xticks([0, p, 1], ["0", drawing.number(p), "1"], fontsize=13)
+    ax.set_xticks([0, p, 1], ["0", f"p = {drawing.number(p)}", "1"], fontsize=13)
     ax.set(xlim=(0, 1.5), ylim=(rows + 0.3, -0.6))
     ax.set_title(title, loc="left", fontsize=15, pad=44, parse_math=False)
     ax.tick_params(length=0)
@@ -107,6 +109,7 @@ def beam_frames(
     root: str,
     greedy: Sequence[int] = (),
     pruned: int = 2,
+    frames: Sequence[int] | None = None,
     vertical: bool = True,
 ) -> Figure:
     """La búsqueda en haz, una viñeta por paso: se alargan las ramas vivas, se ordena y lo que no cabe se poda.
@@ -126,13 +129,15 @@ def beam_frames(
         Los ids de la búsqueda voraz, para señalar su camino.
     pruned : int
         Cuántas podadas se dibujan en cada viñeta: las mejores.
+    frames : sequence of int, optional
+        Qué pasos se dibujan, desde 0; por defecto, todos.
     vertical : bool
         Una viñeta debajo de otra; si no, de dos en dos.
 
     Raises
     ------
     ValueError
-        Si el árbol está vacío o es de más de un *prompt*.
+        Si el árbol está vacío, es de más de un *prompt* o no tiene alguno de los pasos pedidos.
 
     Notes
     -----
@@ -142,15 +147,20 @@ def beam_frames(
     rows = sorted({node.row for node in nodes.values()})
     require(len(rows) == 1, f"Hace falta el árbol de un solo prompt, con dos haces o más; he recibido las filas {rows}.")
     steps = max(node.step for node in nodes.values()) + 1
+    frames = range(steps) if frames is None else list(frames)
+    require(
+        len(frames) > 0 and all(0 <= step < steps for step in frames),
+        f"El árbol tiene los pasos 0 a {steps - 1} y se piden {list(frames)}.",
+    )
     columns = 1 if vertical else 2
-    lines = -(-steps // columns)
-    shown = max(len(_column(nodes, step, pruned)) for step in range(steps))
-    size = (8 * columns, lines * (0.62 * shown + 0.5))
+    lines = -(-len(frames) // columns)
+    tall = max(len(_column(nodes, step, pruned)) for step in frames)
+    size = (8 * columns, lines * (0.62 * tall + 0.5))
     figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
-    for step, ax in enumerate(axes.flat):
+    for ax in axes.flat:
         ax.axis("off")
-        if step < steps:
-            _frame(ax, nodes, label, step, root=root, greedy=greedy, pruned=pruned, steps=steps, tall=shown)
+    for step, ax in zip(frames, axes.flat, strict=False):
+        _frame(ax, nodes, label, step, root=root, greedy=greedy, pruned=pruned, steps=steps, tall=tall)
     return figure
 
 
@@ -181,28 +191,32 @@ def _frame(ax: Axes, nodes: Mapping, label, step: int, *, root, greedy, pruned, 
         places |= {i: (s + 1.0, (tall - len(line)) / 2 + y) for y, i in enumerate(line)}
     places |= {i: (step + 1.0, (tall - len(new)) / 2 + y) for y, i in enumerate(new)}
     on_path = set(_path(nodes, winner)) if last else set()
-    text = {"ha": "center", "va": "center", "parse_math": False}
+    text = {"ha": "left", "va": "center", "parse_math": False}
+    ends = {}  # la ficha de cada nodo: de ella salen los trazos de sus hijas
     for i, (x, y) in places.items():
         if i == -1:
             box = {"boxstyle": "round,pad=0.35", "facecolor": drawing.PALE[drawing.PROMPT], "edgecolor": drawing.PROMPT}
-            ax.text(x, y, root, fontsize=15, bbox=box | {"linewidth": 2}, **text)
+            ends[i] = ax.text(x - 0.4, y, root, fontsize=15, bbox=box | {"linewidth": 2}, **text)
             continue
         node = nodes[i]
         gone = node.status == "podada"
         color = drawing.PRUNED if gone else drawing.CHOSEN if i in on_path else drawing.WRITTEN
         mark = " ✗" if gone else " ★" if i == winner else ""
-        px, py = places[node.parent if node.parent in nodes else -1]
-        ax.plot([px, x], [py, y], "--" if gone else "-", color=color, linewidth=2 + (i in on_path), zorder=0)
         box = {"boxstyle": "round,pad=0.3", "facecolor": drawing.PALE[color], "edgecolor": color, "linewidth": 2}
         ink = "#555555" if gone else "black"
         name = f"{label(node.token_id)}{mark}"
         if i in new:
             name += f"  {drawing.percent(exp(node.total), 2)}"
-        ax.text(x, y, name, fontsize=14, color=ink, bbox=box, family=drawing.monospaced(), **text)
+        ends[i] = ax.text(x, y, name, fontsize=14, color=ink, bbox=box, family=drawing.monospaced(), **text)
+        line = {"arrowstyle": "-", "linestyle": "--" if gone else "-", "color": color, "lw": 2 + (i in on_path)}
+        origin = ends[node.parent if node.parent in nodes else -1]
+        tail = {"xycoords": origin, "textcoords": ax.transData, "zorder": 0}
+        ax.annotate("", (1, 0.5), (x, y), arrowprops=line | {"shrinkA": 6, "shrinkB": 5}, **tail)
         ids = [nodes[j].token_id for j in _path(nodes, i)]
         if i in new and greedy and ids == list(greedy[: len(ids)]):
-            ax.text(x + 0.62, y, "voraz", fontsize=13, style="italic", ha="left", va="center")
-    ax.set(xlim=(-0.45, steps + 0.95), ylim=(tall - 0.4, -0.6))
+            beside = {"xycoords": ends[i], "textcoords": "offset points", "fontsize": 13, "style": "italic"}
+            ax.annotate("← voraz", (1, 0.5), (12, 0), va="center", **beside)
+    ax.set(xlim=(-0.45, steps + 1.75), ylim=(tall - 0.4, -0.6))
     ax.set_title(f"Paso {step + 1}", loc="left", fontsize=14)
 
 
@@ -287,8 +301,8 @@ def pruned_too_soon(greedy: Sequence[float], tree: Sequence, *, title: str | Non
     ax.text(steps + 0.25, best[-1], f"haz\n{drawing.number(best[-1], 2)}", **end)
     place = (cut[0] + 1, greedy[cut[0]])
     arrow = {"arrowstyle": "-|>", "color": "black", "lw": 2}
-    ax.annotate(f"paso {cut[0] + 1}: aquí se poda", place, (1, greedy[-1] - 4), fontsize=15, arrowprops=arrow)
-    ax.set(xlabel="Paso", ylabel="Suma de log P (nats)", title=title, xlim=(0.6, steps + 1.9))
+    ax.annotate(f"paso {cut[0] + 1}: aquí se poda", place, (1, greedy[-1] - 2), fontsize=15, arrowprops=arrow)
+    ax.set(xlabel="Paso", ylabel="Suma de log P (nats)", title=title, xlim=(0.6, steps + 1.9), ylim=(min(*greedy, *best) - 3, 0))
     ax.set_xticks(list(x))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -429,16 +443,18 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return mean, 1.96 * (spread / len(values)) ** 0.5
 
 
-def cover() -> Axes:
-    """La portada: una mesa de mezclas con los mandos de la generación."""
+def cover(*, dark: bool = False) -> Axes:
+    """La portada: una mesa de mezclas con los mandos de la generación; ``dark``, sobre el azul de las diapositivas."""
+    ink, back = ("white", "#00395A") if dark else ("black", "white")
     ax = drawing.canvas(8, 3)
+    ax.figure.set_facecolor(back)
     drawing.chips(ax, 0.3, 2.25, ["Había", "␣una", "␣vez"], drawing.PROMPT, size=20, height=0.55)
     drawing.chips(ax, 4.6, 2.25, ["?"], drawing.CHOSEN, size=20, height=0.55)
-    drawing.arrow(ax, (3.55, 2.52), (4.45, 2.52))
+    drawing.arrow(ax, (3.55, 2.52), (4.45, 2.52), color=ink)
     knobs = [("τ", 0.45), ("top-k", 0.8), ("top-p", 0.7), ("min-p", 0.15), ("haces", 0.3)]
     for column, (name, level) in enumerate(knobs):
         x = 0.9 + 1.5 * column
         ax.plot([x, x], [0.55, 1.85], color=drawing.PRUNED, linewidth=6, solid_capstyle="round", zorder=0)
         drawing.box(ax, x - 0.32, 0.55 + 1.3 * level - 0.13, 0.64, 0.26, "", drawing.CHOSEN, rounding=0.06)
-        drawing.label(ax, x, 0.22, name, fontsize=17)
+        drawing.label(ax, x, 0.22, name, fontsize=17, color=ink)
     return ax
