@@ -305,7 +305,7 @@ class _Across(_Sketch):
 
     def choice(self):
         middle, y = self.middle("choice"), 3.55
-        drawing.arrow(self.ax, (middle - 0.86, y), (middle - 0.52, y), width=1.8, mutation_scale=13)
+        drawing.arrow(self.ax, (middle - 0.8, y), (middle - 0.5, y), width=1.8, mutation_scale=13)
         self.chip(middle, y, self.journey.choices[0][0], plots.ORANGE)
         line = {"color": plots.ORANGE, "width": 2, "linestyle": (0, (4, 2))}
         self.line((middle, y - 0.24), (middle, 1.1), **line)
