@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from .. import drawing
 from .._validate import require
 
+OUTSIDE = {"facecolor": "#DDDDDD", "edgecolor": drawing.PRUNED, "hatch": "///"}  # lo que no entra en el sorteo
+
 
 # ---------------------------------------------------------------- el núcleo, como una escalera
 def nucleus_staircase(
@@ -75,8 +77,7 @@ def _staircase(ax: Axes, title: str, bars: Mapping[str, float], kept, asked, row
     labels, probs = list(bars), list(bars.values())
     starts = [sum(probs[:i]) for i in range(len(probs))]
     for y, (start, prob) in enumerate(zip(starts, probs, strict=True)):
-        inside = kept[1][y]
-        look = {"color": drawing.CHOSEN} if inside else {"color": "#DDDDDD", "edgecolor": drawing.PRUNED, "hatch": "///"}
+        look = {"color": drawing.CHOSEN} if kept[1][y] else OUTSIDE
         ax.barh(y, prob, left=start, height=0.78, **look)
         beside = start + prob + 0.015 if start + prob < 0.86 else start - 0.015
         ha = "left" if beside > start else "right"
@@ -145,7 +146,9 @@ def beam_frames(
     """
     nodes = {i: node for i, node in enumerate(tree) if node.total > -1e8}  # sin las ramas que no existen
     rows = sorted({node.row for node in nodes.values()})
-    require(len(rows) == 1, f"Hace falta el árbol de un solo prompt, con dos haces o más; he recibido las filas {rows}.")
+    require(
+        len(rows) == 1, f"Hace falta el árbol de un solo prompt, con dos haces o más; he recibido las filas {rows}."
+    )
     steps = max(node.step for node in nodes.values()) + 1
     frames = range(steps) if frames is None else list(frames)
     require(
@@ -252,8 +255,7 @@ def top_k_cut(probs: Sequence[float], k: int, *, ranks: int = 100, title: str | 
     inside = sum(ordered[:k])
     _, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
     ax.bar(range(1, k + 1), ordered[:k], color=drawing.CHOSEN, width=0.9)
-    look = {"color": "#DDDDDD", "edgecolor": drawing.PRUNED, "hatch": "///", "width": 0.9}
-    ax.bar(range(k + 1, ranks + 1), ordered[k:ranks], **look)
+    ax.bar(range(k + 1, ranks + 1), ordered[k:ranks], width=0.9, **OUTSIDE)
     ax.axvline(k + 0.5, color="black", linestyle="--", linewidth=2)
     top = ordered[0]
     ax.text(k / 2, 0.5 * top, f"los {k} mejores\nsuman {drawing.percent(inside)}", ha="center", fontsize=16)
@@ -302,7 +304,13 @@ def pruned_too_soon(greedy: Sequence[float], tree: Sequence, *, title: str | Non
     place = (cut[0] + 1, greedy[cut[0]])
     arrow = {"arrowstyle": "-|>", "color": "black", "lw": 2}
     ax.annotate(f"paso {cut[0] + 1}: aquí se poda", place, (1, greedy[-1] - 2), fontsize=15, arrowprops=arrow)
-    ax.set(xlabel="Paso", ylabel="Suma de log P (nats)", title=title, xlim=(0.6, steps + 1.9), ylim=(min(*greedy, *best) - 3, 0))
+    ax.set(
+        xlabel="Paso",
+        ylabel="Suma de log P (nats)",
+        title=title,
+        xlim=(0.6, steps + 1.9),
+        ylim=(min(*greedy, *best) - 3, 0),
+    )
     ax.set_xticks(list(x))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -329,7 +337,9 @@ def speculative_dialogue(rounds: Sequence[tuple[Sequence[str], int, str]], *, pr
     Se enseña en la sesión 03, en «Profundiza».
     """
     wrong = [accepted for proposed, accepted, _ in rounds if not 0 <= accepted <= len(proposed)]
-    require(bool(rounds) and not wrong, f"De lo propuesto se acepta una parte; he recibido {wrong or 'ninguna vuelta'}.")
+    require(
+        bool(rounds) and not wrong, f"De lo propuesto se acepta una parte; he recibido {wrong or 'ninguna vuelta'}."
+    )
     height = 1.75 * len(rounds) + (0.9 if prompt else 0.2)
     ax = drawing.canvas(8, height)
     y = height - 0.15
@@ -344,7 +354,7 @@ def speculative_dialogue(rounds: Sequence[tuple[Sequence[str], int, str]], *, pr
         drawing.label(ax, 0.1, y - 1.0, "modelo", ha="left", fontsize=14)
         places = drawing.chips(ax, 1.75, y - 1.23, marks, colors, size=15)
         x = places[-1][0] + places[-1][1] / 2 + 0.15
-        verdict = f"✓ {accepted}" + (" y el suyo" if accepted == len(proposed) else ", y corrige")
+        verdict = "✓ todo, y sigue" if accepted == len(proposed) else f"✓ {accepted}, y corrige"
         drawing.label(ax, x, y - 1.0, verdict, ha="left", fontsize=14)
         y -= 1.75
     return ax
@@ -375,10 +385,9 @@ def left_padded(rows: Sequence[Sequence[str]], lengths: Sequence[int], prompt_le
     width = max(map(len, rows), default=0)
     require(
         width > 0 and all(len(row) == width for row in rows) and len(lengths) == len(rows),
-        f"Las filas deben medir lo mismo, con una longitud cada una; miden {[len(row) for row in rows]} y hay {lengths}.",
+        f"Hacen falta filas igual de largas y una longitud por fila; son {[len(row) for row in rows]} y {lengths}.",
     )
-    cells = [max(len(row[column]) for row in rows) for column in range(width)]
-    shown = [0.62 if column < prompt_length - min(lengths) and n > 6 else 0.14 * n + 0.24 for column, n in enumerate(cells)]
+    shown = [0.125 * max(len(row[column]) for row in rows) + 0.22 for column in range(width)]
     edges = [0.1 + sum(shown[:column]) for column in range(width + 1)]
     ax = drawing.canvas(max(8, edges[-1] + 0.1), 0.62 * len(rows) + 0.7)
     for y, (row, length) in enumerate(zip(rows, lengths, strict=True)):
@@ -387,10 +396,8 @@ def left_padded(rows: Sequence[Sequence[str]], lengths: Sequence[int], prompt_le
             padding = column < prompt_length - length
             color = drawing.PADDING if padding else drawing.PROMPT if column < prompt_length else drawing.WRITTEN
             place = (edges[column] + 0.03, bottom, shown[column] - 0.06, 0.5)
-            text = "" if padding else token
+            text = "–" if padding else token
             drawing.box(ax, *place, text, color, fontsize=13, family=drawing.monospaced(), rounding=0.05)
-            if padding:
-                drawing.label(ax, place[0] + place[2] / 2, bottom + 0.25, "–", fontsize=14, color="#555555")
     line = edges[prompt_length]
     ax.plot([line, line], [0.05, 0.62 * len(rows) + 0.1], "--", color="black", linewidth=2)
     drawing.label(ax, line + 0.08, 0.62 * len(rows) + 0.35, "lo nuevo", ha="left", fontsize=14)
@@ -422,13 +429,16 @@ def knob_curves(
     looks = [(drawing.CHOSEN, "o-"), (drawing.WRITTEN, "s--"), (drawing.PROMPT, "^:"), (drawing.DECODER, "D-.")]
     require(0 < len(curves) <= len(looks), f"Se dibujan de uno a {len(looks)} mandos y he recibido {list(curves)}.")
     _, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
+    offsets = [(10, -16), (-46, 6), (10, 8), (-46, -16)]
+    places = dict(zip(curves, offsets, strict=False))
     for (name, points), (color, style) in zip(curves.items(), looks, strict=False):
+        ink = {drawing.CHOSEN: "#7A5300", drawing.WRITTEN: "#00664B"}.get(color, color)
         x, y = ([_middle(point[axis]) for point in points] for axis in (0, 1))
         errors = {"xerr": [e for _, e in x], "yerr": [e for _, e in y]}
         x, y = [m for m, _ in x], [m for m, _ in y]
         ax.errorbar(x, y, **errors, fmt=style, color=color, linewidth=2, markersize=8, capsize=3, label=name)
         for (a, b), (*_, label) in zip(zip(x, y, strict=True), points, strict=True):
-            ax.annotate(label, (a, b), (8, -14), textcoords="offset points", fontsize=13)
+            ax.annotate(label, (a, b), places[name], textcoords="offset points", fontsize=13, color=ink)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False, loc="lower right", fontsize=14)
     ax.spines[["top", "right"]].set_visible(False)
