@@ -50,7 +50,7 @@ def nucleus_staircase(
     kept = {title: _kept(title, list(bars.values()), k, p, min_p) for title, bars in panels.items()}
     rows = max(map(len, panels.values()))
     count = len(panels)
-    size = (8, count * (0.42 * rows + 1.5)) if vertical else (8 * count, 0.42 * rows + 1.5)
+    size = (8, count * (0.42 * rows + 1.5)) if vertical else (6.4 * count, 0.42 * rows + 1.5)
     shape = {"nrows": count} if vertical else {"ncols": count}
     figure, axes = plt.subplots(**shape, figsize=size, squeeze=False, layout="constrained")
     for ax, (title, bars) in zip(axes.flat, panels.items(), strict=True):
@@ -79,13 +79,13 @@ def _staircase(ax: Axes, title: str, bars: Mapping[str, float], kept, asked, row
     for y, (start, prob) in enumerate(zip(starts, probs, strict=True)):
         look = {"color": drawing.CHOSEN} if kept[1][y] else OUTSIDE
         ax.barh(y, prob, left=start, height=0.78, **look)
-        beside = start + prob + 0.015 if start + prob < 0.86 else start - 0.015
-        ha = "left" if beside > start else "right"
+        left = start + prob > 0.86 or (start > 0.15 and start + prob <= p < start + prob + 0.17)  # que no tape la raya
+        beside, ha = (start - 0.015, "right") if left else (start + prob + 0.015, "left")
         back = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         ax.text(beside, y, drawing.percent(prob), ha=ha, va="center", fontsize=13, bbox=back, zorder=4)
         for column in range(3):
             stays = kept[column][y]
-            mark = {"color": drawing.WRITTEN if stays else drawing.PRUNED, "weight": "bold" if stays else "normal"}
+            mark = {"color": drawing.WRITTEN if stays else "#767676", "weight": "bold" if stays else "normal"}
             ax.text(1.1 + 0.16 * column, y, "✓" if stays else "✗", ha="center", va="center", fontsize=16, **mark)
     ax.axvline(p, color="black", linestyle="--", linewidth=2, zorder=3)
     names = (f"top-k\n{k}", f"top-p\n{drawing.number(p)}", f"min-p\n{drawing.number(min_p)}")

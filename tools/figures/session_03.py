@@ -58,7 +58,7 @@ def _frames(frames):
     model = _decoder()[0]
     two = decoding.beam_search(model, _ids("Don Quijote"), num_beams=2, max_new_tokens=4)
     greedy = decoding.generate(model, _ids("Don Quijote"), max_new_tokens=4).new_ids[0].tolist()
-    return drawn.beam_frames(two.tree, _show, root="Don Quijote", greedy=greedy, frames=frames)
+    return drawn.beam_frames(two.tree, _show, root="Don Quijote", greedy=greedy, pruned=1, frames=frames)
 
 
 def haz_empieza():
@@ -90,7 +90,7 @@ def copias():
 
 def escalera():
     """Los tres cortes sobre las mismas barras, con el modelo seguro y con dudas."""
-    panels = {f"Seguro: «{SURE}»": _first(SURE), f"Con dudas: «{UNSURE}»": _first(UNSURE)}
+    panels = {f"Seguro: «{SURE}»": _first(SURE, 10), f"Con dudas: «{UNSURE}»": _first(UNSURE, 10)}
     return drawn.nucleus_staircase(panels, k=5, p=0.5, min_p=0.2, vertical=False)
 
 
