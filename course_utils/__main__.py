@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     options = commands.add_parser("run", help="ejecuta los cuadernos en una carpeta temporal")
     options.add_argument("sesiones", nargs="*", help="por ejemplo 02 (por defecto, todas)")
     options.add_argument("--solutions", action="store_true", help="los cuadernos resueltos")
+    options.add_argument("--profundiza", action="store_true", help="también los de profundiza/")
     options.add_argument("--notebooks", metavar="CARPETA", help="dónde están (por defecto, en este repositorio)")
     options.add_argument("--timeout", type=int, default=600, metavar="S", help="segundos por celda (por defecto, 600)")
     options = commands.add_parser(
@@ -102,7 +103,7 @@ def _doctor(args) -> int:
 def _run(args) -> int:
     from . import runner
 
-    paths = runner.find_notebooks(args.sesiones, folder=args.notebooks, solutions=args.solutions)
+    paths = runner.find_notebooks(args.sesiones, folder=args.notebooks, solutions=args.solutions, deep=args.profundiza)
     reports = runner.run_all(paths, timeout=args.timeout)
     print(runner.render(reports))
     return 1 if any(report.failures for report in reports) else 0

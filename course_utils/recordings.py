@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from html import escape
@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 
 from . import decoding, scoring
+from ._look import check_mark, number
+from .cards import Card, columns, lines, pieces
 from .models import load_model
 
 FOLDER = Path(__file__).parent / "grabaciones"
@@ -179,7 +181,7 @@ def record(
         seed=seed,
         prompt_ids=tuple(prompt_ids),
         ids=tuple(ids),
-        tokens=_pieces(tokenizer, prompt_ids, ids),
+        tokens=pieces(tokenizer, prompt_ids, ids),
         logprobs=tuple(round(value, 4) for value in logprobs[: len(ids)]),
         model=about.pop("name"),
         **about,
@@ -223,17 +225,6 @@ def _selector(settings: Mapping, seed: int | None) -> decoding.Selector:
     return partial(decoding.sample, generator=torch.Generator().manual_seed(seed))
 
 
-def _pieces(tokenizer, prompt_ids: Sequence[int], ids: Sequence[int]) -> tuple[str, ...]:
-    """Lo que añade cada token al texto; los que dejan una letra a medias, nada hasta que se completa."""
-    pieces, shown = [], len(_decode(tokenizer, prompt_ids))
-    for end in range(1, len(ids) + 1):
-        text = _decode(tokenizer, [*prompt_ids, *ids[:end]])
-        complete = not text.endswith("\ufffd") or end == len(ids)
-        pieces.append(text[shown:] if complete else "")
-        shown = len(text) if complete else shown
-    return tuple(pieces)
-
-
 def _decode(tokenizer, ids: Sequence[int]) -> str:
     return tokenizer.decode(list(ids), skip_special_tokens=True)
 
@@ -262,7 +253,7 @@ def problems(recording: Recording, model, tokenizer) -> list[str]:
         return [f"el prompt {recording.prompt!r} no da los ids grabados: lo han cambiado"]
     if not len(ids) == len(recording.tokens) == len(recording.logprobs) > 0:
         return [f"hay {len(ids)} ids, {len(recording.tokens)} tokens y {len(recording.logprobs)} log-probabilidades"]
-    if _pieces(tokenizer, prompt_ids, ids) != recording.tokens:
+    if pieces(tokenizer, prompt_ids, ids) != recording.tokens:
         return [f"los ids no dan el texto grabado, {recording.text!r}"]
     logits = _logits(model, prompt_ids + ids, len(ids))  # (N, V)
     found = logits.log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
@@ -370,28 +361,22 @@ class Shown:
     def __repr__(self) -> str:
         if self.answered:
             return "\n".join(_answers_text(those) for those in (self.recordings, self.live))
-        lines = []
+        blocks = []
         for label, those in self.rows.items():
-            lines += [f"── {label} ──"]
-            lines += [f"[{r.model}] {r.prompt}▶{r.text}{_cost(r)}" for r in those]
-        return "\n".join([*lines, *_recipes(self.recordings)])
+            blocks += [f"── {label} ──", *(f"{_card(r)}{_cost(r)}" for r in those)]
+        return "\n".join([*blocks, *_recipes(self.recordings)])
 
     def _repr_html_(self) -> str:
         # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
         if self.answered:
-            body = _columns(map(_answers_html, (self.recordings, self.live))) + _prompts_html(self.recordings)
+            body = columns([*map(_answers_html, (self.recordings, self.live))]) + _prompts_html(self.recordings)
         else:
             body = "".join(
-                f"<p><strong>{escape(label)}</strong></p>{_columns(map(_card, those))}"
+                f"<p><strong>{escape(label)}</strong></p>{columns([_card(r).to_html() for r in those])}"
                 for label, those in self.rows.items()
             )
         body += "".join(f"<p><small>{escape(line)}</small></p>" for line in _recipes(self.recordings))
         return f'<div style="max-width:960px">{body}</div>'
-
-
-def _columns(blocks: Iterable[str]) -> str:
-    columns = "".join(f'<div style="flex:1 1 260px;min-width:0">{block}</div>' for block in blocks)
-    return f'<div style="display:flex;flex-wrap:wrap;gap:0 24px;overflow-wrap:anywhere">{columns}</div>'
 
 
 def _answers_text(recordings: Sequence[Recording]) -> str:
@@ -422,9 +407,9 @@ def _row(tag: str, cells: Sequence[str]) -> str:
 
 
 def _verdict(recording: Recording) -> str:
-    """«✅ alegre»: la primera línea de lo escrito, y si es lo que se esperaba."""
+    """«✓ alegre»: la primera línea de lo escrito, y si es lo que se esperaba."""
     first = next(iter(recording.text.strip().splitlines()), "")
-    return f"{'✅' if recording.right else '❌'} {first or '(nada)'}"
+    return f"{check_mark(recording.right)} {first or '(nada)'}"
 
 
 def _prompts_html(recordings: Sequence[Recording]) -> str:
@@ -434,7 +419,7 @@ def _prompts_html(recordings: Sequence[Recording]) -> str:
         first.setdefault(_condition(recording), recording.prompt)
     return "".join(
         f"<p><small>El <em>prompt</em> de la primera fila, {escape(condition)}:</small></p>"
-        f"<blockquote><p>{_lines(prompt)}</p></blockquote>"
+        f"<blockquote><p>{lines(prompt)}</p></blockquote>"
         for condition, prompt in first.items()
     )
 
@@ -445,9 +430,9 @@ def _recipes(recordings: Sequence[Recording]) -> list[str]:
     for r in recordings:
         if r.recipe is not None:
             cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
-            minutes, memory = f"{cost['seconds'] / 60:.0f}", _number(cost["peak_gb"], 1)
+            minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
             first, last, before, after = (
-                _number(x) for x in (losses[0][1], losses[-1][1], bits["before"], bits["after"])
+                number(x, 2) for x in (losses[0][1], losses[-1][1], bits["before"], bits["after"])
             )
             lines[r.model] = (
                 f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
@@ -457,14 +442,10 @@ def _recipes(recordings: Sequence[Recording]) -> list[str]:
     return list(lines.values())
 
 
-def _number(x: float, decimals: int = 2) -> str:
-    return f"{x:.{decimals}f}".replace(".", ",")
-
-
 def show(name: str, only: Sequence[str] | None = None) -> Shown:
     """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
 
-    El *prompt* va en gris y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+    El *prompt* va en azul y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
 
     Parameters
     ----------
@@ -507,30 +488,9 @@ def _cost(recording: Recording) -> str:
     if not recording.settings.get("scored"):
         return ""
     bits = -sum(recording.logprobs) / math.log(2) / len(recording.text)
-    return f" ({_number(bits)} bits por carácter)"
+    return f" ({number(bits, 2)} bits por carácter)"
 
 
-def _card(recording: Recording) -> str:
+def _card(recording: Recording) -> Card:
     how = ", ".join(part for part in (recording.how, recording.date) if part)
-    head = f"<em>{escape(recording.model)}</em><br><small>{escape(how + _cost(recording))}</small>"
-    prompt = f'<span style="color:#767676">{_lines(recording.prompt)}</span>' if recording.prompt else ""
-    new = "".join(
-        f'<span style="color:#000;background:{_tint(logprob)}" title="{_percent(logprob)}">{_lines(token)}</span>'
-        for token, logprob in zip(recording.tokens, recording.logprobs, strict=True)
-        if token
-    )
-    return f"<p>{head}</p><blockquote><p>{prompt}{new}</p></blockquote>"
-
-
-def _lines(text: str) -> str:
-    return escape(text).replace("\n", "<br>")
-
-
-def _tint(logprob: float) -> str:
-    """De blanco (0 bits de sorpresa) a naranja (16 o más), como en la sesión 05."""
-    share = min(max(-logprob / math.log(2), 0) / 16, 1)
-    return "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
-
-
-def _percent(logprob: float) -> str:
-    return f"{100 * math.exp(logprob):.1f} %".replace(".", ",")
+    return Card(recording.prompt, recording.tokens, recording.logprobs, recording.model, how + _cost(recording))

@@ -17,6 +17,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 _ROOT = Path(__file__).resolve().parents[1]
+DEEP = "profundiza"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Report:
 
 
 def find_notebooks(
-    sessions: Sequence[str] = (), *, folder: str | Path | None = None, solutions: bool = False
+    sessions: Sequence[str] = (), *, folder: str | Path | None = None, solutions: bool = False, deep: bool = False
 ) -> list[Path]:
     """Los cuadernos por ejecutar. De una sesión puede haber varios: las copias que alguien haya hecho también cuentan.
 
@@ -42,6 +43,8 @@ def find_notebooks(
         Dónde están los cuadernos; por defecto, en ``notebooks/``, junto al paquete.
     solutions : bool
         Los resueltos, que están en ``soluciones/``, en vez de los del alumnado.
+    deep : bool
+        También los de ``profundiza/``, cada uno detrás del de su sesión.
 
     Raises
     ------
@@ -50,8 +53,10 @@ def find_notebooks(
     """
     base = Path(folder or _ROOT / "notebooks").resolve()
     found: dict[str, list[Path]] = {}
-    for path in sorted((base / ("soluciones" * solutions)).glob("[0-9][0-9]_*.ipynb")):
-        found.setdefault(path.name[:2], []).append(path)
+    variant = base / ("soluciones" * solutions)
+    for place in (variant, *([variant / DEEP] if deep else [])):
+        for path in sorted(place.glob("[0-9][0-9]_*.ipynb")):
+            found.setdefault(path.name[:2], []).append(path)
     if not found:
         raise ValueError(f"No hay cuadernos en {base}. Usa un clon del curso o di dónde están: --notebooks CARPETA.")
     wanted = [str(session).zfill(2) for session in sessions] or list(found)
@@ -99,12 +104,13 @@ def run_all(paths: Sequence[Path], *, timeout: int = 600) -> list[Report]:
 
 def _run(path: Path, notebook, folder: Path, timeout: int, bar) -> Report:
     """Ejecuta un cuaderno ya leído; sigue tras un error, para contarlos todos."""
-    solved = path.parent.name == "soluciones"
-    quizzes = path.parents[solved] / "quizzes"  # lo único que un cuaderno lee de su carpeta
+    notebooks = next(parent for parent in path.parents if parent.name not in ("soluciones", DEEP))
+    inside = path.relative_to(notebooks)
+    quizzes = notebooks / "quizzes"  # lo único que un cuaderno lee de su carpeta
     if quizzes.is_dir():
         shutil.copytree(quizzes, folder / "quizzes", dirs_exist_ok=True)
-    cwd = folder / ("soluciones" * solved)
-    cwd.mkdir(exist_ok=True)
+    cwd = folder / inside.parent
+    cwd.mkdir(parents=True, exist_ok=True)
     python_path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))  # el paquete, este mismo
     env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": python_path}
     bar.set_description(path.stem)
@@ -117,8 +123,7 @@ def _run(path: Path, notebook, folder: Path, timeout: int, bar) -> Report:
                     failures.append(f"{cell.get('id', f'celda de código {count}')}: {_explain(error, timeout)}")
     except ValueError as error:
         failures.append(f"antes de empezar: {error}")
-    name = f"soluciones/{path.name}" if solved else path.name
-    return Report(name, time.perf_counter() - start, count, tuple(failures))
+    return Report(inside.as_posix(), time.perf_counter() - start, count, tuple(failures))
 
 
 def _explain(error: Exception, timeout: int) -> str:

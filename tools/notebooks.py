@@ -2,6 +2,7 @@
 
 De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
 (ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
+Lo mismo, en la subcarpeta ``profundiza`` de cada una.
 Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
 Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas se quedan si el código es el mismo.
 
@@ -16,6 +17,11 @@ En la fuente:
 - ``<!-- enlace-colab -->`` se sustituye por el enlace a Colab de ese mismo cuaderno.
 - ``[texto](enlace:clave)`` lleva a la dirección que tiene esa clave en ``enlaces.toml``; ``[](enlace:clave)`` escribe
   la cita entera: autores, título y año.
+- ``<!-- duracion -->`` se sustituye por los minutos que pide el cuaderno (``tools.minutes``; ``--minutes`` los enseña).
+- La etiqueta ``hide-input`` pliega el código de una celda, que empieza por ``# @title Lo que hace``. Las celdas
+  ``verifica`` prueban lo que dice el texto: están en la variante resuelta, que es la que se compara, y no en la otra.
+- ``# alt: lo que se ve``, en el código, es la descripción de la imagen de esa celda: una línea por imagen. No se queda
+  en el código; acompaña a la imagen, para quien no la ve.
 - Las rutas y los enlaces relativos se escriben como si la fuente estuviera en ``notebooks/``.
 - Una celda ``nbval-ignore-output`` conserva su salida guardada mientras no cambien su código ni lo que muestran las
   demás que siguen igual (para renovarla, borra el cuaderno y constrúyelo de nuevo).
@@ -46,10 +52,12 @@ from tqdm import tqdm
 from course_utils import runner
 
 from . import ROOT, exit_code, links, write_if_changed
+from .minutes import HIDDEN, PROOF, measure
 
 OPEN, CLOSE = "# <solución>", "# </solución>"
 STUB = ("# Escribe aquí tu código", "...")
 KEEP_TAG = "nbval-ignore-output"
+DEEP = "profundiza"
 WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Encima está el mismo, como texto."
 REMEDY = "Ejecuta «make notebooks»."
 METADATA = {
@@ -73,6 +81,11 @@ class Target:
     @property
     def label(self) -> str:
         return self.path.relative_to(self.root).as_posix()
+
+    @property
+    def up(self) -> str:
+        """De su carpeta a ``notebooks/``, donde se escriben las rutas de las fuentes: «», «../» o «../../»."""
+        return "../" * (len(self.path.relative_to(self.root / "notebooks").parts) - 1)
 
 
 # --- Código: bloques de solución y comprobaciones estrictas -----------------------------------
@@ -147,6 +160,29 @@ def add_strict(source: str, *, where: str) -> str:
     return strict
 
 
+def take_alt(source: str) -> tuple[str, list[str]]:
+    """El código sin sus líneas ``# alt: …``, y lo que dicen: una descripción por imagen, en orden."""
+    lines = source.split("\n")
+    found = [re.match(r"\s*# alt: (.+)", line) for line in lines]
+    code = [line for line, match in zip(lines, found, strict=True) if not match]
+    return "\n".join(code).strip("\n"), [match[1].strip() for match in found if match]
+
+
+def fold(source: str, metadata: dict, *, where: str) -> dict:
+    """Lo que pliega el código de una celda ``hide-input`` en Jupyter y en Colab, o nada.
+
+    Raises
+    ------
+    ValueError
+        Si no empieza por su ``# @title``: plegada, no se sabría qué hace.
+    """
+    if HIDDEN not in metadata.get("tags", []):
+        return {}
+    if not re.match(r"# @title \S", source):
+        raise ValueError(f"{where}: una celda «{HIDDEN}» empieza por «# @title Lo que hace».")
+    return {"jupyter": {"source_hidden": True}, "cellView": "form"}
+
+
 # --- Texto: cuestionarios, enlace a Colab y enlaces relativos ---------------------------------
 
 
@@ -191,14 +227,14 @@ _LINK = re.compile(
 )
 
 
-def deepen_links(text: str) -> str:
-    """Los enlaces relativos de un texto, vistos desde una carpeta más abajo."""
+def deepen_links(text: str, up: str = "../") -> str:
+    """Los enlaces relativos de un texto, vistos desde una carpeta más abajo, o desde las que diga ``up``."""
 
     def deepen(match: re.Match) -> str:
         link = match["link"]
         if match["code"] or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[#/]", link):
             return match[0]
-        return match["before"] + posixpath.normpath(posixpath.join("..", link))
+        return match["before"] + posixpath.normpath(posixpath.join(up, link))
 
     return _LINK.sub(deepen, text)
 
@@ -241,7 +277,7 @@ def render_markdown(text: str, target: Target, *, where: str) -> str:
         text = links.resolve(text, target.root)
     except ValueError as error:
         raise ValueError(f"{where}, {error}") from None
-    text = deepen_links(text) if target.solved else text
+    text = deepen_links(text, target.up)
     lines = text.split("\n")
     for i, line in enumerate(lines):
         quiz = re.fullmatch(r"<!-- cuestionario: (\w+) -->", line.strip())
@@ -251,7 +287,9 @@ def render_markdown(text: str, target: Target, *, where: str) -> str:
                 lines[i] = quiz_details(target.root / "notebooks" / "quizzes" / f"{quiz[1]}.json")
             elif line.strip() == "<!-- enlace-colab -->":
                 lines[i] = links.colab_badge(target.label, target.root)
-            elif not name and re.search(r"<!--\s*(cuestionario|enlace|id\b)", line, re.IGNORECASE):
+            elif line.strip() == "<!-- duracion -->":
+                lines[i] = f"**Duración:** {measure(target.source)}."
+            elif not name and re.search(r"<!--\s*(cuestionario|enlace|duraci|id\b)", line, re.IGNORECASE):
                 raise ValueError(f"no entiendo «{line.strip()}».")
             elif "<" in line and looks_like_marker(line):
                 raise ValueError("una solución solo puede estar en una celda de código.")
@@ -273,14 +311,17 @@ def generate(target: Target) -> nbformat.NotebookNode:
     cells = []
     for cell, identifier in zip(source.cells, name_cells(source.cells, name), strict=True):
         where = f"{name}, {identifier}"
+        metadata = {key: value for key, value in cell.metadata.items() if key != "id"}
+        if PROOF in metadata.get("tags", []) and not target.solved:
+            continue
         if cell.cell_type == "code":
-            code = render_code(cell.source, solved=target.solved, where=where)
-            if target.solved:
-                code = add_strict(re.sub(r"([\"'])quizzes/", r"\1../quizzes/", code), where=where)
-            new = new_code_cell(code)
+            code, alt = take_alt(render_code(cell.source, solved=target.solved, where=where))
+            code = re.sub(r"([\"'])quizzes/", rf"\1{target.up}quizzes/", code)
+            new = new_code_cell(add_strict(code, where=where) if target.solved else code)
+            metadata |= fold(new.source, metadata, where=where) | ({"alt": alt} if alt else {})
         else:
             new = new_markdown_cell(render_markdown(cell.source, target, where=where))
-        new.id, new.metadata = identifier, {key: value for key, value in cell.metadata.items() if key != "id"}
+        new.id, new.metadata = identifier, metadata
         cells.append(new)
     return new_notebook(cells=cells, metadata=METADATA)
 
@@ -292,7 +333,7 @@ def execute(notebook: nbformat.NotebookNode, target: Target, *, timeout: int, on
     with contextlib.closing(cells):
         for count, (cell, error) in enumerate(cells, 1):
             cell.outputs, cell.execution_count = tidy_outputs(cell.outputs, count), count
-            problem = _explain(error, timeout) or output_problem(cell.outputs, target.root)
+            problem = _explain(error, timeout) or output_problem(cell.outputs, target.root) or describe_images(cell)
             if problem:
                 raise ValueError(f"{target.label}, {cell.id}: {problem}\n--- código ---\n{cell.source}")
             on_cell()
@@ -347,6 +388,17 @@ def output_problem(outputs: list, root: Path) -> str | None:
                     f"la salida contiene una dirección de memoria, que cambia cada vez: {found[0]}. Acaba la celda "
                     "con plt.show() o guarda el valor (_ = …): nbval no hace caso del «;» final."
                 )
+    return None
+
+
+def describe_images(cell: nbformat.NotebookNode) -> str | None:
+    """Pone a cada imagen de una celda su descripción, donde la busca nbconvert; si no cuadran, lo dice."""
+    images = [(output, kind) for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
+    alt = cell.metadata.get("alt", [])
+    if alt and len(alt) != len(images):
+        return f"hay {len(alt)} descripciones («# alt: …») y {len(images)} imágenes."
+    for (output, kind), text in zip(images, alt, strict=False):
+        output.metadata[kind] = {"alt": text}
     return None
 
 
@@ -414,6 +466,8 @@ def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
             changed = (new or old).id
             raise ValueError(f"{target.label}, {changed}: ha cambiado el código. Constrúyelo sin --text-only.")
         new.outputs, new.execution_count = old.outputs, old.execution_count
+        if problem := describe_images(new):
+            raise ValueError(f"{target.label}, {new.id}: {problem}")
 
 
 # --- Órdenes -----------------------------------------------------------------------------------
@@ -422,18 +476,18 @@ def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
 def find_targets(root: Path, names: list[str] = ()) -> list[Target]:
     """Los cuadernos por construir: todos, o los de las sesiones pedidas («02»)."""
     folder = root / "notebooks"
-    sources = sorted((folder / "fuente").glob("*.md"))
+    sources = [*sorted((folder / "fuente").glob("*.md")), *sorted((folder / "fuente" / DEEP).glob("*.md"))]
     if not sources:
         raise ValueError("no hay ninguna fuente en notebooks/fuente/.")
     for source in sources:
         if not re.fullmatch(r"\d\d_\w+", source.stem):
-            raise ValueError(f"notebooks/fuente/{source.name}: el nombre debe ser como 02_nombre.md.")
+            raise ValueError(f"{source.relative_to(root).as_posix()}: el nombre debe ser como 02_nombre.md.")
     chosen = [s for s in sources if not names or any(s.stem.startswith(Path(n).stem) for n in names)]
     for name in names:
         if not any(s.stem.startswith(Path(name).stem) for s in sources):
             raise ValueError(f"no hay ninguna fuente «{name}». Hay: {', '.join(s.stem for s in sources)}.")
     return [
-        Target(source, where / f"{source.stem}.ipynb", solved, root)
+        Target(source, where / source.parent.relative_to(folder / "fuente") / f"{source.stem}.ipynb", solved, root)
         for source in chosen
         for where, solved in ((folder, False), (folder / "soluciones", True))
     ]
@@ -466,7 +520,8 @@ def check_all(root: Path, names: list[str] = ()) -> list[str]:
     problems = [problem for target in targets if (problem := difference(target))]
     if not names:
         known = {target.path for target in targets}
-        stored = {*(root / "notebooks").glob("*.ipynb"), *(root / "notebooks" / "soluciones").glob("*.ipynb")}
+        places = ("", DEEP, "soluciones", f"soluciones/{DEEP}")
+        stored = {path for place in places for path in (root / "notebooks" / place).glob("*.ipynb")}
         problems += [f"{p.relative_to(root).as_posix()}: no tiene fuente." for p in sorted(stored - known)]
     return problems
 
@@ -492,18 +547,36 @@ def build_all(root: Path, names: list[str] = (), *, timeout: int = 300, text_onl
     return written
 
 
+def render_minutes(root: Path, names: list[str] = ()) -> str:
+    """Una línea por cuaderno: sus minutos y de qué salen."""
+    sources = dict.fromkeys(target.source for target in find_targets(root, names))
+    lines = []
+    for source in sources:
+        load = measure(source)
+        lines.append(
+            f"{source.relative_to(root / 'notebooks' / 'fuente')}: {load.minutes:.1f} minutos = {load.words} palabras, "
+            f"{load.lines} líneas de código, {load.exercises} ejercicios, {load.pictures} dibujos y "
+            f"{load.questions} preguntas"
+        )
+    return "\n".join(lines)
+
+
 def main(argv: list[str] | None = None, root: Path = ROOT) -> int:
     """Atiende la línea de órdenes; devuelve el código de salida."""
     parser = argparse.ArgumentParser(description="Construye los cuadernos del curso a partir de notebooks/fuente/.")
     parser.add_argument("nombres", nargs="*", help="sesiones que construir, por ejemplo 02 (por defecto, todas)")
     parser.add_argument("--check", action="store_true", help="no ejecuta nada: compara los cuadernos con sus fuentes")
     parser.add_argument("--text-only", action="store_true", help="no ejecuta nada: pone al día solo los textos")
+    parser.add_argument("--minutes", action="store_true", help="no construye nada: dice los minutos de cada cuaderno")
     parser.add_argument("--timeout", type=int, default=300, metavar="S", help="segundos por celda (por defecto, 300)")
     args = parser.parse_args(argv)
 
     def work() -> list[str]:
         if args.check:
             return check_all(root, args.nombres)
+        if args.minutes:
+            print(render_minutes(root, args.nombres))
+            return []
         build_all(root, args.nombres, timeout=args.timeout, text_only=args.text_only)
         return []
 

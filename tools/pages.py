@@ -25,8 +25,10 @@ from pathlib import Path
 
 from . import exit_code, links, write_if_changed
 from .links import ROOT, Link
+from .minutes import measure
 
 SOURCES = "notebooks/fuente"
+DEEP = "profundiza"
 MAP, GLOSSARY, BIBLIOGRAPHY = "notebooks/README.md", "notebooks/GLOSARIO.md", "notebooks/BIBLIOGRAFIA.md"
 CITATION, MARK = "CITATION.cff", "# --- Lo que sigue lo escribe tools/pages.py: no lo edites a mano. ---"
 WARNING = "<!-- Página generada por tools/pages.py a partir de {}: no la edites a mano. -->\n\n"
@@ -72,6 +74,15 @@ class Exercise:
 
 
 @dataclass(frozen=True)
+class DeepDive:
+    """De un cuaderno de ``profundiza``, lo que dice de él la página de su sesión."""
+
+    title: str
+    duration: str
+    exercises: tuple[Exercise, ...]
+
+
+@dataclass(frozen=True)
 class Session:
     """Lo que una página necesita de un cuaderno, leído de su fuente."""
 
@@ -85,6 +96,7 @@ class Session:
     resources: str
     following: str
     exercises: tuple[Exercise, ...]
+    deep: DeepDive | None
 
     @property
     def heading(self) -> str:
@@ -100,36 +112,16 @@ def slugify(heading: str) -> str:
     return "".join(c for c in text if c in "-_ " or unicodedata.category(c)[0] in "LMN").replace(" ", "-")
 
 
-def read_session(path: Path, root: Path = ROOT) -> Session:
-    """Lee una fuente.
-
-    Raises
-    ------
-    ValueError
-        Si le falta una de las partes que pide el plan común de los cuadernos.
-    """
-
-    def found(pattern: str, text: str, what: str) -> re.Match:
-        match = re.search(pattern, text, re.DOTALL | re.MULTILINE)
-        if match is None:
-            raise ValueError(f"{SOURCES}/{path.name}: falta {what}.")
-        return match
-
-    def section(name: str) -> str:
-        return found(rf"^## {name}\n(.*?)(?=^\+\+\+$|^## |\Z)", text, f"la sección «{name}»")[1].strip()
-
+def _read(path: Path, root: Path) -> str:
+    """El texto de una fuente, con los enlaces y la duración puestos."""
     try:
         text = links.resolve(path.read_text(encoding="utf-8"), root)
     except ValueError as error:
-        raise ValueError(f"{SOURCES}/{path.name}, {error}") from None
-    title = found(r"^# (\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
-    intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[
-        1
-    ]
-    goals = section("Qué sabrás hacer")
-    facts = found(
-        r"^\*\*Duración:\*\* (.+?)\. \*\*Antes conviene saber:\*\* (.+)\Z", goals, "la línea de duración y requisitos"
-    )
+        raise ValueError(f"{path.relative_to(root).as_posix()}, {error}") from None
+    return text.replace("<!-- duracion -->", f"**Duración:** {measure(path)}.") if "<!-- duracion" in text else text
+
+
+def _exercises(text: str, found) -> tuple[Exercise, ...]:
     exercises, part = [], ""
     for block in re.split(r"^(?=#)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.M):
         if block.startswith("## "):
@@ -137,6 +129,53 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
         elif exercise := re.match(r"#### Ejercicio (\d\.\d)$", block, re.MULTILINE):
             name = found(r"`(\w+)\(", block, f"el nombre de la función del ejercicio {exercise[1]}")[1]
             exercises.append(Exercise(exercise[1], name, part))
+    return tuple(exercises)
+
+
+def _finder(path: Path, root: Path):
+    def found(pattern: str, text: str, what: str) -> re.Match:
+        match = re.search(pattern, text, re.DOTALL | re.MULTILINE)
+        if match is None:
+            raise ValueError(f"{path.relative_to(root).as_posix()}: falta {what}.")
+        return match
+
+    return found
+
+
+def read_deep_dive(path: Path, root: Path = ROOT) -> DeepDive | None:
+    """El ``profundiza`` de una sesión, dada la fuente de la sesión; ``None`` si no lo tiene."""
+    path = path.parent / DEEP / path.name
+    if not path.is_file():
+        return None
+    text, found = _read(path, root), _finder(path, root)
+    return DeepDive(
+        title=found(r"^# \d\d · Profundiza: ([^\n]+)$", text, "el título «# NN · Profundiza: título»")[1],
+        duration=found(r"^\*\*Duración:\*\* (.+?)\.(?: |$)", text, "la duración")[1],
+        exercises=_exercises(text, found),
+    )
+
+
+def read_session(path: Path, root: Path = ROOT) -> Session:
+    """Lee una fuente, y la de su ``profundiza``.
+
+    Raises
+    ------
+    ValueError
+        Si le falta una de las partes que pide el plan común de los cuadernos.
+    """
+    text, found = _read(path, root), _finder(path, root)
+
+    def section(name: str) -> str:
+        return found(rf"^## {name}\n(.*?)(?=^\+\+\+$|^## |\Z)", text, f"la sección «{name}»")[1].strip()
+
+    title = found(r"^# (\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
+    intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[
+        1
+    ]
+    goals = section("Qué sabrás hacer")
+    facts = found(
+        r"^\*\*Duración:\*\* (.+?)\.\s+\*\*Antes conviene saber:\*\* (.+)\Z", goals, "la línea de duración y requisitos"
+    )
     return Session(
         stem=path.stem,
         number=int(title[1]),
@@ -147,7 +186,8 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
         requirements=" ".join(facts[2].split()),
         resources=section("Recursos y artículos"),
         following=section("Siguiente sesión"),
-        exercises=tuple(exercises),
+        exercises=_exercises(text, found),
+        deep=read_deep_dive(path, root),
     )
 
 
@@ -182,10 +222,10 @@ def read_map(root: Path = ROOT) -> dict:
 def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
     """De cada clave de enlaces.toml, las sesiones cuyo cuaderno la cita."""
     cited: dict[str, list[int]] = {}
-    for path in sorted((root / SOURCES).glob("*.md")):
+    for path in sorted((root / SOURCES).rglob("*.md"), key=lambda path: (path.name, path)):
         for key in sorted(set(re.findall(r"\]\(enlace:([\w-]+)\)", path.read_text(encoding="utf-8")))):
             cited.setdefault(key, []).append(int(path.stem[:2]))
-    return cited
+    return {key: sorted(set(sessions)) for key, sessions in cited.items()}
 
 
 # --- Escribir las páginas ---------------------------------------------------------------------------
@@ -193,7 +233,7 @@ def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
 
 def render_map(root: Path = ROOT) -> str:
     sessions, trains = read_sessions(root), read_map(root)["ejercicios"]
-    written = {exercise.number for session in sessions for exercise in session.exercises}
+    written = {exercise.number for session in sessions for exercise in all_exercises(session)}
     if written != set(trains):
         raise ValueError(
             f"{SOURCES}/mapa.toml, [ejercicios]: los cuadernos y el mapa no dicen los mismos ejercicios; difieren en "
@@ -223,6 +263,10 @@ def render_map(root: Path = ROOT) -> str:
     return "".join(lines)
 
 
+def all_exercises(session: Session) -> tuple[Exercise, ...]:
+    return session.exercises + (session.deep.exercises if session.deep else ())
+
+
 def render_session(session: Session, trains: dict[str, str], root: Path) -> str:
     notebook, deck = f"{session.stem}.ipynb", f"slides/{session.stem}.md"
     slides = (
@@ -232,12 +276,22 @@ def render_session(session: Session, trains: dict[str, str], root: Path) -> str:
         else ""
     )
     rows = "".join(f"| {e.number} | `{e.function}` | {trains[e.number]} | {e.section} |\n" for e in session.exercises)
+    deep = ""
+    if session.deep:
+        deep = (
+            f"- **Para ir más lejos:** [{DEEP}/{notebook}]({DEEP}/{notebook}), {session.deep.title} "
+            f"({session.deep.duration}); resuelto, [soluciones/{DEEP}/{notebook}](soluciones/{DEEP}/{notebook}).\n"
+        )
+        rows += "".join(
+            f"| {e.number} | `{e.function}` | {trains[e.number]} | Profundiza, {e.section} |\n"
+            for e in session.deep.exercises
+        )
     return (
         f"## {session.heading}\n\n{session.intro}\n\n"
         f"{links.colab_badge(f'notebooks/{notebook}', root)}\n\n"
         f"- **Duración:** {session.duration}.\n"
         f"- **Antes conviene saber:** {session.requirements}\n"
-        f"- **Cuaderno:** [{notebook}]({notebook}); resuelto, [soluciones/{notebook}](soluciones/{notebook}).\n"
+        f"- **Cuaderno:** [{notebook}]({notebook}); resuelto, [soluciones/{notebook}](soluciones/{notebook}).\n{deep}"
         f"{slides}\n"
         f"**Qué sabrás hacer**\n\n{session.objectives}\n\n"
         f"**Ejercicios**\n\n| | Escribes | Qué entrena | Está en |\n|---|---|---|---|\n{rows}\n"

@@ -15,7 +15,7 @@ import jupytext
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "notebooks" / "fuente").glob("*.md"))
+SOURCES = sorted((ROOT / "notebooks" / "fuente").rglob("*.md"))
 
 PRELUDE = """
 import copy, sys, torch, traceback

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -82,6 +81,18 @@ def test_sessions_and_solutions_can_be_chosen(course, capsys, monkeypatch):
     monkeypatch.chdir(course.parent)
     code, shown = main(capsys, "--solutions", "--notebooks", "notebooks")
     assert code == 0 and shown.startswith("✅ soluciones/01_bien.ipynb: ") and " 1 de 1." in shown
+
+
+def test_deep_dives_run_behind_their_session_if_asked(course, capsys):
+    for place in ("profundiza", "soluciones/profundiza"):
+        (course / place).mkdir()
+        up = "../" * (place.count("/") + 1)
+        write(course / place / "01_bien.ipynb", READS.format(up), LEAVES)
+    found = runner.find_notebooks(["1"], folder=course, deep=True)
+    assert [path.relative_to(course).as_posix() for path in found] == ["01_bien.ipynb", "profundiza/01_bien.ipynb"]
+    code, shown = main(capsys, "1", "--profundiza", "--solutions", "--notebooks", course)
+    assert code == 0 and "✅ soluciones/profundiza/01_bien.ipynb: " in shown and " 2 de 2." in shown
+    assert len(runner.find_notebooks(folder=course)) == 2
 
 
 @pytest.mark.parametrize("name", ["02_mi copia.ipynb", "02_mal-Copy1.ipynb", "02_aaa.ipynb"])

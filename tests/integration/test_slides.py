@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from cuadernos import NOTEBOOKS, ROOT, STUDENT, headings, plain, session
+from cuadernos import NOTEBOOKS, ROOT, SESSIONS, both, headings, plain
 from diapositivas import DECKS, every_deck, redrawn, tools_or_missing
 from pypdf import PdfReader
 
@@ -18,7 +18,7 @@ from tools.figures import cells
 
 
 def test_there_is_one_deck_per_session_with_the_name_of_its_notebook():
-    assert [path.stem for path in DECKS] == [path.stem for path in STUDENT]
+    assert [path.stem for path in DECKS] == [path.stem for path in SESSIONS]
 
 
 @every_deck
@@ -37,7 +37,7 @@ def test_every_slide_has_a_note_and_the_minutes_add_up(path):
 def test_the_notebook_section_that_a_note_opens_exists(path):
     opened = {plain(slide.notebook) for slide in build_slides.read_deck(path) if slide.notebook}
     assert len(opened) >= 3
-    assert not opened - headings(session(int(path.stem[:2])))
+    assert not opened - set().union(*map(headings, both(int(path.stem[:2]))))
 
 
 def test_the_guide_has_the_plan_that_the_notes_say():

@@ -13,7 +13,7 @@ from tools import pages as build_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = links.tracked_files(ROOT)
-SOURCES = sorted((ROOT / "notebooks" / "fuente").glob("*.md"))
+SOURCES = sorted((ROOT / "notebooks" / "fuente").rglob("*.md"))
 MARKDOWN = [p for p in FILES if p.suffix == ".md"]
 NOTEBOOKS = [p for p in FILES if p.suffix == ".ipynb"]
 # Direcciones que no son enlaces: espacios de nombres de XML, la propia máquina, ejemplos y comienzos de otras.
@@ -210,8 +210,8 @@ def prose(path: Path) -> str:
 
 def broken(path: Path, root: Path = ROOT) -> list[str]:
     """Los enlaces relativos de un archivo que no llevan a ninguna parte."""
-    # Las fuentes de los cuadernos se escriben como si estuvieran una carpeta más arriba.
-    folder = path.parent.parent if path.parent == root / "notebooks" / "fuente" else path.parent
+    # Las fuentes de los cuadernos se escriben como si estuvieran en notebooks/.
+    folder = root / "notebooks" if root / "notebooks" / "fuente" in path.parents else path.parent
     problems = []
     for link in relative_links(prose(path)):
         place, _, anchor = unquote(link).partition("#")

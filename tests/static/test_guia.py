@@ -63,10 +63,11 @@ def rows(text: str) -> list[list[str]]:
 
 @cache
 def notebook(number: str) -> tuple[set[str], str, str]:
-    """Títulos, código y texto que imprime el cuaderno de los estudiantes."""
-    path = cuadernos.session(int(number))
-    cells = cuadernos.code_cells(path)
-    return cuadernos.headings(path), "\n".join(c.source for c in cells), "\n".join(map(cuadernos.shown, cells))
+    """Títulos, código y texto que imprimen el cuaderno de los estudiantes y su profundiza."""
+    paths = cuadernos.both(int(number))
+    cells = [cell for path in paths for cell in cuadernos.code_cells(path)]
+    titles = set().union(*map(cuadernos.headings, paths))
+    return titles, "\n".join(c.source for c in cells), "\n".join(map(cuadernos.shown, cells))
 
 
 # --- Las partes -------------------------------------------------------------------------------------

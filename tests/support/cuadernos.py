@@ -9,9 +9,13 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
-STUDENT = sorted(NOTEBOOKS.glob("*.ipynb"))
-SOLVED = sorted((NOTEBOOKS / "soluciones").glob("*.ipynb"))
-SOURCES = sorted((NOTEBOOKS / "fuente").glob("*.md"))
+SESSIONS = sorted(NOTEBOOKS.glob("*.ipynb"))
+DEEP = sorted((NOTEBOOKS / "profundiza").glob("*.ipynb"))
+STUDENT = SESSIONS + DEEP
+SOLVED = [NOTEBOOKS / "soluciones" / path.relative_to(NOTEBOOKS) for path in STUDENT]
+SOURCES = [(NOTEBOOKS / "fuente" / path.relative_to(NOTEBOOKS)).with_suffix(".md") for path in STUDENT]
+# Las sesiones escritas para su hora: las que tienen un profundiza con lo que no cabe.
+HOUR = [path for path in SESSIONS if NOTEBOOKS / "profundiza" / path.name in DEEP]
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 
 
@@ -26,8 +30,13 @@ def read(path: Path) -> nbformat.NotebookNode:
 
 def session(number: int) -> Path:
     """El cuaderno del alumnado de una sesión."""
-    (path,) = (path for path in STUDENT if path.name.startswith(f"{number:02d}_"))
+    (path,) = (path for path in SESSIONS if path.name.startswith(f"{number:02d}_"))
     return path
+
+
+def both(number: int) -> list[Path]:
+    """El de una sesión y, si lo tiene, el de su profundiza."""
+    return [path for path in STUDENT if path.name.startswith(f"{number:02d}_")]
 
 
 def code_cells(path: Path) -> list:
@@ -35,8 +44,8 @@ def code_cells(path: Path) -> list:
 
 
 def code(number: int, *names: str) -> list[str]:
-    """El código de las celdas de una sesión que se llaman así."""
-    found = {cell.id: cell.source for cell in code_cells(session(number))}
+    """El código de las celdas de una sesión, o de su profundiza, que se llaman así; si están en los dos, la primera."""
+    found = {cell.id: cell.source for path in reversed(both(number)) for cell in code_cells(path)}
     return [found[name] for name in names]
 
 

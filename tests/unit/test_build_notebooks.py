@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
+from tools import minutes
 from tools import notebooks as build
 
 HEADER = "---\njupytext:\n  text_representation:\n    extension: .md\n    format_name: myst\n---\n"
@@ -80,6 +81,7 @@ def write_source(root: Path, text: str, name: str = "09_prueba") -> Path:
     (quizzes / "09_antes.json").write_text(json.dumps(QUIZ, ensure_ascii=False), encoding="utf-8")
     (root / "pyproject.toml").write_text('[project.urls]\nRepositorio = "https://github.com/ana/curso"\n')
     path = root / "notebooks" / "fuente" / f"{name}.md"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(HEADER + text, encoding="utf-8")
     return path
 
@@ -578,3 +580,81 @@ def test_names_select_sessions(tmp_path, capsys):
     write_source(tmp_path, PROSE, "sin_numero")
     with pytest.raises(ValueError, match="sin_numero"):
         build.find_targets(tmp_path)
+
+
+# --- Plegar, probar, describir y medir ---------------------------------------------------------------
+
+
+DRAWING = """import base64
+from IPython.display import Image, display
+dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+for _ in range(2):
+    display(Image(base64.b64decode(dot)))
+# alt: un punto
+# alt: otro punto"""
+
+
+def test_a_deep_dive_is_built_in_its_own_folder(tmp_path):
+    write_source(tmp_path, SOURCE)
+    write_source(tmp_path, SOURCE, "profundiza/09_prueba")
+    targets = build.find_targets(tmp_path, ["09"])
+    folders = ["", "soluciones/", "profundiza/", "soluciones/profundiza/"]
+    assert [t.label for t in targets] == [f"notebooks/{folder}09_prueba.ipynb" for folder in folders]
+    deepest = build.generate(targets[3])
+    assert "(../../../README.md#uso)" in deepest.cells[0].source and "(../../03_otra.ipynb" in deepest.cells[0].source
+    assert 'open("../../quizzes/' in deepest.cells[1].source
+    assert "/blob/main/notebooks/soluciones/profundiza/09_prueba.ipynb)" in deepest.cells[0].source
+
+
+def test_proofs_are_only_in_the_solved_variant(tmp_path):
+    write_source(tmp_path, PROSE + code_cell("x = 1", "codigo") + code_cell("assert x == 1", "prueba", "verifica"))
+    student, solved = (build.generate(target(tmp_path, solved=solved)) for solved in (False, True))
+    assert [cell.id for cell in student.cells] == ["prosa", "codigo"]
+    assert [cell.id for cell in solved.cells] == ["prosa", "codigo", "prueba"]
+
+
+def test_folded_code_says_what_it_does(tmp_path):
+    write_source(tmp_path, PROSE + code_cell("# @title Lo que hace\nx = 1", tags="hide-input"))
+    metadata = build.generate(target(tmp_path, solved=False)).cells[1].metadata
+    assert metadata.jupyter.source_hidden and metadata.cellView == "form" and metadata.tags == ["hide-input"]
+    write_source(tmp_path, PROSE + code_cell("x = 1", tags="hide-input"))
+    with pytest.raises(ValueError, match=r"prueba\.md, codigo: .*# @title"):
+        build.generate(target(tmp_path, solved=False))
+
+
+def test_each_image_carries_its_description(tmp_path, capsys):
+    write_source(tmp_path, PROSE + code_cell(DRAWING))
+    assert build.main([], tmp_path) == 0
+    cell = read(tmp_path, False).cells[1]
+    assert "alt:" not in cell.source
+    assert [output.metadata["image/png"] for output in cell.outputs] == [{"alt": "un punto"}, {"alt": "otro punto"}]
+    write_source(tmp_path, PROSE + code_cell(DRAWING.replace("otro punto", "un borrón")))
+    assert build.main(["--text-only"], tmp_path) == 0
+    assert read(tmp_path, False).cells[1].outputs[1].metadata["image/png"] == {"alt": "un borrón"}
+    write_source(tmp_path, PROSE + code_cell(DRAWING + "\n# alt: y un tercero"))
+    assert build.main(["--text-only"], tmp_path) == 1
+    assert "hay 3 descripciones" in capsys.readouterr().err
+
+
+MEASURED = (
+    "<!-- id: portada -->\n# Título uno\n\n<!-- duracion -->\n\nTres palabras [más](../R.md#no) — `y código`.\n\n"
+    "<!-- cuestionario: 09_antes -->\n\n+++ {}\n\n"
+    + code_cell("import a\n\nplt.show()", "vista")
+    + code_cell("# @title Plegada\nplots.show_text(x)", "plegada", "hide-input")
+    + code_cell("assert plt.show()", "prueba", "verifica")
+    + code_cell(
+        "def f():\n    # <solución>\n    #| stub: y = ...\n    x = 1\n    y = 2\n    # </solución>\n    return y", "e"
+    )
+    + "\n<!-- id: fin -->\n## Recursos y artículos\n\nEsto ya no se cuenta.\n"
+)
+
+
+def test_minutes_are_counted_as_a_student_sees_the_notebook(tmp_path, capsys):
+    path = write_source(tmp_path, MEASURED)
+    # Palabras: Título uno · Tres palabras más y código. Líneas: import, show; def, el hueco, return.
+    load = minutes.measure(path)
+    assert load == minutes.Load(words=7, lines=5, exercises=1, pictures=2, questions=1)
+    assert load.minutes == pytest.approx(7 / 130 + 0.12 * 5 + 10 + 0.75 * 3)
+    assert "**Duración:** 13 minutos." in build.generate(target(tmp_path, solved=False)).cells[0].source
+    assert build.main(["--minutes"], tmp_path) == 0
+    assert capsys.readouterr().out.startswith("09_prueba.md: 12.9 minutos = 7 palabras, 5 líneas")

@@ -16,8 +16,9 @@ NOTEBOOKS = ROOT / "notebooks"
 
 @cache
 def _cells(session: str) -> dict[str, dict]:
-    (path,) = NOTEBOOKS.glob(f"{session}_*.ipynb")
-    return {cell["id"]: cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    """Las de la sesión y, si no las tapan, las de su profundiza."""
+    paths = sorted(NOTEBOOKS.glob(f"profundiza/{session}_*.ipynb")) + sorted(NOTEBOOKS.glob(f"{session}_*.ipynb"))
+    return {cell["id"]: cell for path in paths for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
 
 
 def find(session: str, name: str) -> dict:

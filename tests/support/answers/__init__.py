@@ -16,14 +16,14 @@ SOLVED = Path(__file__).resolve().parents[3] / "notebooks" / "soluciones"
 
 
 def published(session: str) -> dict:
-    """De cada ejercicio de una sesión, la función que lo resuelve en el cuaderno resuelto."""
-    (path,) = SOLVED.glob(f"{session}_*.ipynb")
-    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
-    names = {"torch": torch, "math": math, "re": re, "__name__": f"answers.published_{session}"}
+    """De cada ejercicio de una sesión y de su profundiza, la función que lo resuelve en el cuaderno resuelto."""
     found = {}
-    for name, code in cells.items():
-        if name.startswith("ejercicio-") and (checked := cells.get(name.replace("ejercicio", "comprueba"))):
-            exec(compile(code, path.name, "exec"), names)
-            exercise, function = re.search(r'check\("(\w+\.\d)", (\w+)', checked).groups()
-            found[exercise] = names[function]
+    for path in SOLVED.rglob(f"{session}_*.ipynb"):
+        cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+        names = {"torch": torch, "math": math, "re": re, "__name__": f"answers.published_{session}"}
+        for name, code in cells.items():
+            if name.startswith("ejercicio-") and (checked := cells.get(name.replace("ejercicio", "comprueba"))):
+                exec(compile(code, path.name, "exec"), names)
+                exercise, function = re.search(r'check\("(\w+\.\d)", (\w+)', checked).groups()
+                found[exercise] = names[function]
     return found
