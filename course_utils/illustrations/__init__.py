@@ -1,5 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
+from . import session_01
 from .session_01 import inside_transformer
 
-__all__ = ["inside_transformer"]
+__all__ = ["inside_transformer", "session_01"]
