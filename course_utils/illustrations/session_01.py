@@ -416,13 +416,17 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
         width = drawing._monospaced_width() * _SMALL / 72 * len(token) + 0.2  # noqa: SLF001
         drawing.chips(ax, 0.46 - width / 2, y - 0.18, [token], plots.BLUE, size=_SMALL, height=0.36)
         _strip(ax, key_x, y, key)
-        drawing.label(ax, score_x, y, _number(score), fontsize=_SMALL)
+        drawing.label(ax, score_x, y, drawing.number(score), fontsize=_SMALL)
         ax.add_patch(Rectangle((bar_x, y - 0.12), 0.9 * weight / strongest, 0.24, facecolor=plots.ORANGE))
-        drawing.label(ax, bar_x + 0.9 * weight / strongest + 0.06, y, f"{100 * weight:.0f} %", ha="left", fontsize=_SMALL)
+        drawing.label(
+            ax, bar_x + 0.9 * weight / strongest + 0.06, y, f"{100 * weight:.0f} %", ha="left", fontsize=_SMALL
+        )
         _strip(ax, value_x, y, value, strength=0.15 + 0.85 * weight / strongest)
     end = rows[-1] - 0.62
     _strip(ax, value_x - 0.02, end, result)
-    text = "la media de los valores, según el reparto:\neso es lo que se lleva «la»".replace("«la»", f"«{tokens[-1].strip('␣')}»")
+    text = "la media de los valores, según el reparto:\neso es lo que se lleva «la»".replace(
+        "«la»", f"«{tokens[-1].strip('␣')}»"
+    )
     drawing.label(ax, value_x - 0.85, end, text, ha="right", fontsize=_SMALL)
     return ax
 
@@ -436,10 +440,6 @@ def _strip(ax, x: float, y: float, numbers, strength: float = 1.0, side: float =
         ax.add_patch(cell)
     frame = Rectangle((left, y - 0.13), len(numbers) * side, 0.26, fill=False, edgecolor=_WIRE, linewidth=1.2)
     ax.add_patch(frame)
-
-
-def _number(x: float, decimals: int = 1) -> str:
-    return f"{x:.{decimals}f}".replace(".", ",").replace("-", "−")
 
 
 def who_moved(results, *, title: str | None = None):
@@ -475,7 +475,7 @@ def who_moved(results, *, title: str | None = None):
         for i, distance in enumerate(map(float, moved)):
             color = plots.ORANGE if i == changed else plots.BLUE
             ax.barh(i, distance, color=color, height=0.72)
-            mark = _number(distance) + (" ◀ cambio" if i == changed else "")
+            mark = drawing.number(distance) + (" ◀ cambio" if i == changed else "")
             ax.text(distance + 0.02 * top, i, mark, va="center", fontsize=_SMALL)
         ax.set_yticks(range(len(tokens)), tokens, family=drawing.monospaced(), fontsize=_SMALL, parse_math=False)
         ax.set(xlim=(0, 1.75 * top), ylim=(longest - 0.4, -0.6), xticks=[])
@@ -576,7 +576,9 @@ def families(models, *, vertical: bool = False) -> Axes:
     heads = {"codificador": "Codificador", "codificador-decodificador": "Los dos", "decodificador": "Decodificador"}
     y = step * sum(rows.values()) + 0.14 * len(years) + 0.1
     for j, (lane, color) in enumerate(LANES.items()):
-        drawing.label(ax, 0.75 + lane_width * (j + 0.5), y + 0.5, heads[lane], fontweight="bold", fontsize=15, color=color)
+        drawing.label(
+            ax, 0.75 + lane_width * (j + 0.5), y + 0.5, heads[lane], fontweight="bold", fontsize=15, color=color
+        )
         see = {"codificador": "ve los dos lados", "decodificador": "ve su izquierda"}.get(lane, "atención cruzada")
         drawing.label(ax, 0.75 + lane_width * (j + 0.5), y + 0.2, see, fontsize=size, style="italic")
     for year in years:
@@ -586,6 +588,16 @@ def families(models, *, vertical: bool = False) -> Axes:
             for k, name in enumerate(cells[year, lane]):
                 x = 0.75 + lane_width * (j + 0.5)
                 low = y - 0.07 - step * (k + 1) + 0.04
-                drawing.box(ax, x - lane_width / 2 + 0.1, low, lane_width - 0.2, step - 0.08, name, color, fontsize=size, rounding=0.08)
+                drawing.box(
+                    ax,
+                    x - lane_width / 2 + 0.1,
+                    low,
+                    lane_width - 0.2,
+                    step - 0.08,
+                    name,
+                    color,
+                    fontsize=size,
+                    rounding=0.08,
+                )
         y -= step * rows[year] + 0.14
     return ax
