@@ -111,6 +111,9 @@ def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, 
     sketch.mlp()
     sketch.logits()
     sketch.choice()
+    if here is None and not vertical:  # sin señal no hace falta sitio para ella
+        sketch.ax.figure.set_size_inches(sketch.size[0], 4.35)
+        sketch.ax.set_ylim(0, 4.35)
     return sketch.ax
 
 
@@ -470,7 +473,7 @@ def who_moved(results, *, title: str | None = None):
             raise ValueError(f"{name}: hay {len(tokens)} tokens y {len(moved)} distancias.")
     longest = max(len(tokens) for tokens, _, _ in results.values())
     top = max(float(max(moved)) for _, moved, _ in results.values())
-    fig, axes = plt.subplots(1, len(results), figsize=(8, 0.36 * longest + 1.0), layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(1, len(results), figsize=(8, 0.31 * longest + 0.8), layout="constrained", squeeze=False)
     for ax, (name, (tokens, moved, changed)) in zip(axes[0], results.items(), strict=True):
         for i, distance in enumerate(map(float, moved)):
             color = plots.ORANGE if i == changed else plots.BLUE
@@ -569,7 +572,7 @@ def families(models, *, vertical: bool = False) -> Axes:
     years = sorted({year for _, year, _ in models})
     cells = {(year, lane): [n for n, y, f in models if (y, f) == (year, lane)] for year in years for lane in LANES}
     rows = {year: max(len(cells[year, lane]) for lane in LANES) for year in years}
-    step, width = 0.4, 5.2 if vertical else 8.0
+    step, width = 0.36, 5.2 if vertical else 8.0
     ax = drawing.canvas(width, step * sum(rows.values()) + 0.14 * len(years) + 0.85)
     lane_width = (width - 0.75) / 3
     size = 12 if vertical else _SMALL
