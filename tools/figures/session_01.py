@@ -65,7 +65,17 @@ def menos_infinito():
                 value, closed = values[row, column].item(), column > row and i > 0
                 text = drawing.percent(value, 0) if i == 2 else drawing.number(value)
                 color = plots.GREY if closed else plots.BLUE
-                box(ax, left + 0.75 * column + 0.03, 3.2 - 0.75 * row, 0.69, 0.69, text, color, fontsize=15, rounding=0.05)
+                box(
+                    ax,
+                    left + 0.75 * column + 0.03,
+                    3.2 - 0.75 * row,
+                    0.69,
+                    0.69,
+                    text,
+                    color,
+                    fontsize=15,
+                    rounding=0.05,
+                )
         if i < 2:
             arrow(ax, (left + 3.1, 2.4), (left + 3.75, 2.4), width=4)
     for row, token in enumerate(["El", "rey", "y", "la"]):
