@@ -236,8 +236,8 @@ class _Sketch:
             self.rectangle(
                 (middle - 0.2, middle + 0.2),
                 (self.lane(i) - 0.13, self.lane(i) + 0.13),
-                facecolor=drawing.PALE[plots.GREEN],
-                edgecolor=plots.GREEN,
+                facecolor="white",
+                edgecolor="black",
                 linewidth=1.8,
                 rounding=0.06,
                 zorder=3,
@@ -475,8 +475,9 @@ def who_moved(results, *, title: str | None = None):
     top = max(float(max(moved)) for _, moved, _ in results.values())
     fig, axes = plt.subplots(1, len(results), figsize=(8, 0.31 * longest + 0.8), layout="constrained", squeeze=False)
     for ax, (name, (tokens, moved, changed)) in zip(axes[0], results.items(), strict=True):
+        own = drawing.DECODER if name.startswith("Deco") else drawing.ENCODER
         for i, distance in enumerate(map(float, moved)):
-            color = plots.ORANGE if i == changed else plots.BLUE
+            color = drawing.CHOSEN if i == changed else own
             ax.barh(i, distance, color=color, height=0.72)
             mark = drawing.number(distance) + (" ◀ cambio" if i == changed else "")
             ax.text(distance + 0.02 * top, i, mark, va="center", fontsize=_SMALL)
@@ -544,7 +545,7 @@ def cover() -> Axes:
     return changed_word(tokens, 4, "␣noche")
 
 
-LANES = {"codificador": plots.BLUE, "codificador-decodificador": plots.GREEN, "decodificador": plots.RED}
+LANES = {"codificador": drawing.ENCODER, "codificador-decodificador": "black", "decodificador": drawing.DECODER}
 
 
 def families(models, *, vertical: bool = False) -> Axes:
@@ -601,6 +602,7 @@ def families(models, *, vertical: bool = False) -> Axes:
                     color,
                     fontsize=size,
                     rounding=0.08,
+                    facecolor=drawing.PALE.get(color, "white"),
                 )
         y -= step * rows[year] + 0.14
     return ax
