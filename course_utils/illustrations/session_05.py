@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 
 from .. import _validate, drawing, plots
+from .._look import tint
 
 # Los puntos de las dos caras que todo el mundo conoce, en veces el lado; las demás van en cuadrícula.
 PIPS = {
@@ -17,7 +18,6 @@ PIPS = {
     6: [(x, y) for x in (0.28, 0.72) for y in (0.8, 0.5, 0.2)],
 }
 DEEP = 0.16  # lo que se ve de los lados del dado, en pulgadas
-FULL = 16  # bits a los que el naranja ya no puede ser más naranja
 
 
 def perplexity_die(faces: Mapping[str, float], *, vertical: bool = False) -> Axes:
@@ -63,7 +63,9 @@ def _die(ax: Axes, x: float, y: float, side: float, faces: int) -> None:
     right = [(x + side, y), (x + side + DEEP, y + DEEP), (x + side + DEEP, y + side + DEEP), (x + side, y + side)]
     front = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
     for corners, color in ((top, "#EEEEEE"), (right, "#D5D5D5"), (front, "white")):
-        ax.add_patch(Polygon(corners, closed=True, facecolor=color, edgecolor="black", linewidth=1.6, joinstyle="round"))
+        ax.add_patch(
+            Polygon(corners, closed=True, facecolor=color, edgecolor="black", linewidth=1.6, joinstyle="round")
+        )
     places = PIPS.get(faces) or _grid(faces)
     size = 0.2 if faces in PIPS else 0.62 / math.ceil(math.sqrt(faces))
     chosen = len(places) // 3
@@ -212,12 +214,6 @@ def surprise_chips(rows: Mapping[str, tuple[Sequence[str], Sequence[float]]], *,
                 drawing.label(ax, middle, y - 0.46, drawing.number(b, 1), fontsize=13, fontweight="bold")
             y -= line
     return ax
-
-
-def tint(bits: float) -> tuple[float, float, float]:
-    """De blanco (0 bits) a naranja (16 o más): el fondo de lo que sorprende."""
-    share = min(max(bits, 0.0) / FULL, 1.0)
-    return tuple(1 + share * (int(plots.ORANGE[i : i + 2], 16) / 255 - 1) for i in (1, 3, 5))
 
 
 def power(p: float) -> str:
