@@ -265,6 +265,58 @@ def duel(groups: Mapping[str, tuple[float, float]], *, ax: Axes | None = None) -
     return ax
 
 
+def sliding_windows(n: int, window: int, stride: int) -> Axes:
+    """La ventana deslizante sobre ``n`` tokens: qué se lee, qué se puntúa y cuántas veces cada token.
+
+    Parameters
+    ----------
+    n : int
+        Los tokens, con el inicial (el 0), que no se puntúa.
+    window, stride : int
+        Lo que ve la ventana y lo que avanza, con ``stride`` entre 1 y ``window``.
+
+    Raises
+    ------
+    ValueError
+        Si ``n`` es menor que 2 o el avance no está entre 1 y la ventana.
+
+    Notes
+    -----
+    Se enseña en la sesión 05.
+    """
+    sizes = {"n": n, "window": window, "stride": stride}
+    if not all(map(_validate.is_count, sizes.values())) or n < 2 or stride > window:
+        raise ValueError(f"Hacen falta dos tokens o más y un avance entre 1 y la ventana; he recibido {sizes}.")
+    found, begin, seen = [], 0, 1
+    while seen < n:
+        end = min(begin + window, n)
+        found.append((begin, end, seen))
+        begin, seen = begin + stride, end
+    cell, left = 0.37, 1.45
+    high = 0.5 * len(found) + 1.55
+    ax = drawing.canvas(left + cell * n + 0.15, high)
+    drawing.label(ax, left - 0.15, high - 0.28, "token", ha="right", fontsize=14)
+    for t in range(n):
+        drawing.label(ax, left + cell * (t + 0.45), high - 0.28, str(t), fontsize=13)
+    for k, (begin, end, new) in enumerate(found):
+        y = high - 0.98 - 0.5 * k
+        drawing.label(ax, left - 0.15, y + 0.2, f"ventana {k}", ha="right", fontsize=14)
+        for t in range(begin, end):
+            face, sign, ink = ("white", "·", "black") if t < new else (plots.BLUE, "✓", "white")
+            place = (left + cell * t, y)
+            ax.add_patch(plt.Rectangle(place, 0.9 * cell, 0.4, facecolor=face, edgecolor="black", linewidth=1.2))
+            drawing.label(ax, place[0] + 0.45 * cell, y + 0.2, sign, color=ink, fontsize=14, fontweight="bold")
+    y = high - 1.05 - 0.5 * len(found) + 0.15
+    drawing.label(ax, left - 0.15, y + 0.2, "se puntúa", ha="right", fontsize=14, fontweight="bold")
+    for t in range(n):
+        times = sum(new <= t < end for _, end, new in found)
+        drawing.label(ax, left + cell * (t + 0.45), y + 0.2, str(times) if t else "–", fontsize=13, fontweight="bold")
+    drawing.label(
+        ax, left, 0.2, "· se lee: es contexto      ✓ se puntúa      el 0 es el inicial", ha="left", fontsize=13
+    )
+    return ax
+
+
 def cover() -> Axes:
     """La portada: tres dados, cada uno con más caras; la duda, cada vez más grande."""
     return perplexity_die({"un dado": 6, "nuestro modelo": 59, "no saber nada": 4096})
