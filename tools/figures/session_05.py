@@ -41,7 +41,9 @@ def _surprise(*texts):
     tokens = {
         text: [names["decoding"].show_token(names["tokenizer"], i) for i in names["ids_of"](text)] for text in texts
     }
-    return illustrations.surprise_chips({text: (tokens[text], names["surprise"](text).tolist()) for text in texts})
+    return illustrations.surprise_chips(
+        {text: (tokens[text], names["surprise"](text).tolist()) for text in texts}, width=11
+    )
 
 
 def _axes(height):
