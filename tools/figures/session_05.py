@@ -36,23 +36,23 @@ def _names():
     return names
 
 
-def _surprise(*texts):
+def _surprise(*texts, width=8.0):
     names = _names()
     tokens = {
         text: [names["decoding"].show_token(names["tokenizer"], i) for i in names["ids_of"](text)] for text in texts
     }
     return illustrations.surprise_chips(
-        {text: (tokens[text], names["surprise"](text).tolist()) for text in texts}, width=11
+        {text: (tokens[text], names["surprise"](text).tolist()) for text in texts}, width=width
     )
 
 
 def _axes(height):
-    return plt.subplots(figsize=(11, height), layout="constrained")[1]
+    return plt.subplots(figsize=(8, height), layout="constrained")[1]
 
 
 def portada():
     """Tres dados, cada uno con más caras."""
-    return session_05.cover()
+    return session_05.cover(dark=True)
 
 
 def sorpresa():
@@ -75,7 +75,7 @@ def dado():
 
 def parejas():
     """Las 24 frases en sus cuatro versiones."""
-    return plots.plot_pairs(_names()["values"], ylabel="Perplejidad", ax=_axes(5.2))
+    return plots.plot_pairs(_names()["values"], ylabel="Perplejidad", ax=_axes(3.8))
 
 
 def duelo():
@@ -85,25 +85,25 @@ def duelo():
         name: (names["perplexity"](names["model"], names["tokenizer"], texts).value, names["unigram_perplexity"](texts))
         for name, texts in names["groups"].items()
     }
-    return illustrations.duel(pairs, ax=_axes(4.8))
+    return illustrations.duel(pairs, ax=_axes(3.6))
 
 
 def voraz():
     """Doce principios y tres maneras de seguir: voraz, muestreo y Alarcón."""
-    return plots.plot_pairs(_names()["written"], ylabel="Perplejidad", ax=_axes(5.2))
+    return plots.plot_pairs(_names()["written"], ylabel="Perplejidad", ax=_axes(3.8))
 
 
 def relojes():
     """Los niños de la plaza y los relojes de la sopa."""
     names = _names()
-    return _surprise(names["plausible"][15], names["absurd"][15])
+    return _surprise(names["plausible"][15], names["absurd"][15], width=10.6)
 
 
 def compresores():
     """El modelo contra los compresores, en bits por carácter."""
     names = _names()
     sizes = {names["names"][name]: value for name, value in names["sizes"].items()}
-    return plots.plot_bars(sizes, xlabel="Bits por carácter", ax=_axes(4.8))
+    return plots.plot_bars(sizes, xlabel="Bits por carácter", ax=_axes(3.6))
 
 
 def apuesta():
@@ -111,4 +111,4 @@ def apuesta():
     names = _names()
     words = names["groups"]["palabras\nrevueltas"]
     repeated = "sí, sí, sí, sí, sí, sí, sí, sí, sí, sí."
-    return _surprise(repeated, names["absurd"][15], names["plausible"][15], words[15])
+    return _surprise(repeated, names["absurd"][15], names["plausible"][15], words[15], width=11.5)
