@@ -19,7 +19,7 @@ from .plots import Surprise
 
 HINT = "{}: aparece al ejecutar esta celda. Debajo, lo mismo sin mandos."
 _WIDE = {"width": "auto", "max_width": "640px"}
-_GHOST = "La línea de puntos: lo que daba el modelo antes de mover los mandos."
+_GHOST = "La raya negra: hasta dónde llegaba antes de mover los mandos."
 
 
 class _Widget:
@@ -238,15 +238,15 @@ class Explorer(_Widget):
 def _bar(before: float, after: float, *, best: bool = False, left: int | None = None) -> str:
     """Una barra de 0 a 100 %: llena, lo que queda tras los mandos; con puntos, lo que daba el modelo."""
     color = ORANGE if best else GREY if left is not None else BLUE
-    said = percent(after) + (" ◀" if best else "") + ("" if left is None else f" ({number(left, 0)} sin cortar)")
+    said = percent(after) + (" ◀" if best else "") + ("" if left is None else f" ({number(left, 0)} vivas)")
     said = "✂ cortada" if after == 0 and left is None else said
     base = "position:absolute;top:4px;height:18px;left:0"
     share, ghost = 70 * after, 70 * before  # el 30 % de la derecha es para el número
     return (
         '<div style="position:relative;height:26px;width:100%">'
         f'<div style="{base};width:{share:.2f}%;background:{color}"></div>'
-        f'<div style="{base};width:{ghost:.2f}%;border:1px dotted #555;box-sizing:border-box"></div>'
-        f'<span style="position:absolute;top:3px;line-height:20px;left:{max(share, ghost) + 1:.2f}%">{said}</span>'
+        f'<div style="{base};width:{ghost:.2f}%;border:1px dotted #555;border-right:2px solid #000;box-sizing:border-box"></div>'
+        f'<span style="position:absolute;top:3px;line-height:20px;white-space:nowrap;left:{max(share, ghost) + 1:.2f}%">{said}</span>'
         "</div>"
     )
 
