@@ -127,15 +127,15 @@ def chain(tokens: Sequence[str], probs: Sequence[float], *, vertical: bool = Fal
 
 
 def _chain_across(tokens, probs, bits) -> Axes:
-    step, tall = 1.12, 1.9
-    ax = drawing.canvas(1.15 + step * len(tokens), 3.9)
+    step, tall = 0.98, 1.9
+    ax = drawing.canvas(1.05 + step * len(tokens), 3.9)
     for name, y in (("token", 3.55), ("P", 2.95), ("sorpresa\n(bits)", 1.2)):
         drawing.label(ax, 0.05, y, name, ha="left", fontsize=14, linespacing=0.9)
     for k, (token, p, b) in enumerate(zip(tokens, probs, bits, strict=True)):
-        x, height = 1.6 + step * k, tall * b / max(bits)
+        x, height = 1.5 + step * k, tall * b / max(bits)
         _chip(ax, x, 3.32, token)
         drawing.label(ax, x, 2.95, power(p), fontsize=14)
-        ax.add_patch(plt.Rectangle((x - 0.36, 0.15), 0.72, height, color=tint(b), ec="black", lw=1.2))
+        ax.add_patch(plt.Rectangle((x - 0.33, 0.15), 0.66, height, color=tint(b), ec="black", lw=1.2))
         drawing.label(ax, x, 0.15 + height + 0.2, drawing.number(b, 1), fontsize=15, fontweight="bold")
         if k:
             drawing.label(ax, x - step / 2, 2.95, "×", fontsize=16)

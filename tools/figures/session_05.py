@@ -46,6 +46,11 @@ def _surprise(*texts, width=8.0):
     )
 
 
+def _lines(values):
+    """Los nombres, en dos líneas."""
+    return {name.replace(" ", "\n"): value for name, value in values.items()}
+
+
 def _axes(height):
     return plt.subplots(figsize=(8, height), layout="constrained")[1]
 
@@ -75,7 +80,7 @@ def dado():
 
 def parejas():
     """Las 24 frases en sus cuatro versiones."""
-    return plots.plot_pairs(_names()["values"], ylabel="Perplejidad", ax=_axes(3.8))
+    return plots.plot_pairs(_lines(_names()["values"]), ylabel="Perplejidad", ax=_axes(3.8))
 
 
 def duelo():
@@ -85,7 +90,7 @@ def duelo():
         name: (names["perplexity"](names["model"], names["tokenizer"], texts).value, names["unigram_perplexity"](texts))
         for name, texts in names["groups"].items()
     }
-    return illustrations.duel(pairs, ax=_axes(3.6))
+    return illustrations.duel(_lines(pairs), ax=_axes(3.6))
 
 
 def voraz():
@@ -109,6 +114,6 @@ def compresores():
 def apuesta():
     """Los cuatro textos de la apuesta, de menos a más sorprendente."""
     names = _names()
-    words = names["groups"]["palabras\nrevueltas"]
+    words = names["groups"]["palabras revueltas"]
     repeated = "sí, sí, sí, sí, sí, sí, sí, sí, sí, sí."
     return _surprise(repeated, names["absurd"][15], names["plausible"][15], words[15], width=11.5)
