@@ -85,9 +85,7 @@ def model_folder() -> Path:
     model, target = GEMMA, ready_folder()
     if is_ready(target):
         return target
-    find_parts()
-    if importlib.util.find_spec("gguf") is None:
-        raise ValueError(f"Para preparar {model.package} falta el paquete «gguf». {_INSTALL} {_MINI}")
+    check_installed()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(target.with_name(f".{target.name}.lock"), _say_waiting) as locked:
@@ -127,7 +125,7 @@ def is_ready(folder: Path) -> bool:
 
 
 def is_installed() -> bool:
-    """Si está el paquete que pide los trozos; ``find_parts`` dice si están todos."""
+    """Si está el paquete que pide los trozos; ``check_installed`` dice si está todo."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return bool(importlib.metadata.version(GEMMA.package))
     return False
@@ -138,6 +136,19 @@ def _say_waiting() -> None:
 
 
 # ---------------------------------------------------------------- los trozos
+def check_installed() -> None:
+    """Que estén todos los trozos y el lector de GGUF.
+
+    Raises
+    ------
+    ValueError
+        Si falta algo: dice qué y con qué orden se instala.
+    """
+    find_parts()
+    if importlib.util.find_spec("gguf") is None:
+        raise ValueError(f"Para preparar {GEMMA.package} falta el paquete «gguf». {_INSTALL} {_MINI}")
+
+
 def find_parts() -> list[importlib.metadata.PackagePath]:
     """Los ficheros con los trozos, en orden, según la lista de lo instalado: no se importa ningún paquete.
 

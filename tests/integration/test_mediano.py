@@ -312,8 +312,12 @@ def test_a_killed_process_leaves_no_trace_for_long(tiny, tmp_path, cache):
 
 
 # ---------------------------------------------------------------- doctor
-def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path):
+def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path, monkeypatch):
     assert doctor.check_mediano().status == "ok" and "se preparará" in doctor.check_mediano().detail
+    with monkeypatch.context() as without:
+        without.setattr(mediano.importlib.util, "find_spec", lambda name: None)
+        assert doctor.check_mediano().status == "warning" and "«gguf»" in doctor.check_mediano().detail
+        assert doctor.check_mediano().remedy.startswith("Instálalo con «make llm»")
     shutil.rmtree(tmp_path / "site" / "gemma_de_mentira_part3-1.0.0.dist-info")
     half = doctor.check_mediano()
     assert half.status == "warning" and "part3" in half.detail and "force-reinstall" in half.remedy
@@ -325,4 +329,8 @@ def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path):
 def test_doctor_when_it_is_prepared(tiny):
     folder = mediano.model_folder()
     assert json.loads((folder / "sha256.json").read_text()).keys() >= {"config.json", "tokenizer.json"}
-    assert str(folder) in doctor.check_mediano().detail
+    assert doctor.check_mediano() == doctor.Result("mediano", "ok", f"preparado y entero, en {folder}")
+    (folder / "model.safetensors").write_bytes(b"medio")
+    altered = doctor.check_mediano()
+    assert altered.status == "warning" and "model.safetensors" in altered.detail
+    assert altered.remedy == mediano.damaged_remedy(folder)
