@@ -1,0 +1,212 @@
+"""Ilustraciones de la sesión 04: las etiquetas corridas con su −100, y LoRA a escala.
+
+Aquí no se carga ningún modelo: los tokens y las medidas de las matrices llegan como argumentos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from .. import _validate, drawing, plots
+
+IGNORED = "−100"
+_TEXT, _NOTE = 15, 14
+_BLANK = 215  # entre una matriz y otra, en números de una matriz: cabe su nombre
+_DARK = {plots.RED: "#8A3C00", plots.GREEN: "#00573F"}
+
+
+def labels_shifted(tokens: Sequence[str], length: int, *, vertical: bool = False) -> Axes:
+    """Lo que el modelo lee y lo que tiene que adivinar: las etiquetas, corridas un lugar, con dos recetas para el −100.
+
+    Con la primera lleva −100 todo lo que tiene el id del relleno, y el final de verdad también lo tiene; con la
+    segunda, solo lo que la máscara dice que es relleno.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Los de una fila del lote, relleno incluido, (T,).
+    length : int
+        Cuántos son de verdad: el último de ellos es el EOS, y el relleno se escribe igual.
+    vertical : bool, optional
+        Una posición por fila, para una pantalla estrecha.
+
+    Raises
+    ------
+    ValueError
+        Si no hay al menos un token de relleno y dos de verdad, o el relleno no se escribe como el EOS.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    tokens = list(tokens)
+    _validate.count("length", length, 2)
+    eos = tokens[length - 1] if length < len(tokens) else None
+    _validate.require(
+        eos is not None and set(tokens[length:]) == {eos},
+        f"Detrás del token {length} hace falta relleno igual que él (el EOS); he recibido {tokens!r}.",
+    )
+    targets = tokens[1:]
+    recipes = {
+        "por el id": [target != eos for target in targets],
+        "por la máscara": [t + 1 < length for t in range(len(targets))],
+    }
+    sketch = _labels_down if vertical else _labels_across
+    return sketch(tokens[:-1], targets, recipes, length)
+
+
+def _target(ax, x, y, width, token, counts, end):
+    """Una etiqueta: el token, o −100 rayado. La del final, con un borde que dice si se aprende."""
+    color = (plots.GREEN if counts else plots.RED) if end else plots.GREY
+    if counts:
+        drawing.box(ax, x, y, width, 0.46, token, color, facecolor="white", linewidth=3.5 if end else 1.6,
+                    fontsize=_TEXT, family=drawing.monospaced())  # fmt: skip
+    else:
+        style = {"facecolor": "#EEEEEE", "edgecolor": color, "hatch": "////", "linewidth": 3.5 if end else 1.2}
+        ax.add_patch(Rectangle((x, y), width, 0.46, **style))
+        back = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}
+        drawing.label(ax, x + width / 2, y + 0.23, IGNORED, fontsize=_NOTE, bbox=back)
+
+
+def _verdict(counts: bool) -> tuple[str, str]:
+    return ("se aprende", _DARK[plots.GREEN]) if counts else ("no se aprende", _DARK[plots.RED])
+
+
+def _labels_across(read, targets, recipes, length) -> Axes:
+    letter = drawing._monospaced_width() * _TEXT / 72  # noqa: SLF001
+    width = max(0.72, letter * max(len(t) for t in [*read, *targets]) + 0.2)
+    left, step = 1.62, width + 0.12
+    ax = drawing.canvas(left + step * len(read) + 0.1, 3.55)
+    drawing.label(ax, left - 0.15, 3.0, "el modelo lee", ha="right", fontsize=_NOTE)
+    for t, token in enumerate(read):
+        pad = t >= length
+        x = left + t * step
+        drawing.box(ax, x, 2.77, width, 0.46, token, plots.GREY if pad else plots.BLUE, fontsize=_TEXT,
+                    family=drawing.monospaced())  # fmt: skip
+        drawing.arrow(ax, (x + width / 2, 2.72), (x + width / 2, 2.2), width=1.6, mutation_scale=14)
+    edge = left + (length - 1) * step - 0.06
+    ax.plot([edge + step, edge + step], [0.05, 3.45], color="black", linestyle=":", linewidth=1.6)
+    drawing.label(ax, edge + step + 0.08, 3.42, "relleno", ha="left", fontsize=_NOTE)
+    for row, (name, counts) in enumerate(recipes.items()):
+        y = 1.7 - 1.05 * row
+        drawing.label(ax, left - 0.15, y + 0.33, "y su etiqueta,", ha="right", fontsize=_NOTE)
+        drawing.label(ax, left - 0.15, y + 0.1, name, ha="right", fontsize=_NOTE, fontweight="bold")
+        for t, target in enumerate(targets):
+            _target(ax, left + t * step, y, width, target, counts[t], t + 2 == length)
+        text, color = _verdict(counts[length - 2])
+        x = left + (length - 2) * step + width
+        drawing.check_mark(ax, x - letter * len(text) * 0.86 - 0.17, y - 0.2, counts[length - 2])
+        drawing.label(ax, x, y - 0.2, text, ha="right", fontsize=_NOTE, color=color, fontweight="bold")
+    return ax
+
+
+def _labels_down(read, targets, recipes, length) -> Axes:
+    width, step = 1.05, 0.6
+    height = step * len(read) + 1.0
+    ax = drawing.canvas(4.2, height)
+    columns = [0.1, 1.75, 3.05]
+    for x, name in zip(columns, ["lee", *recipes], strict=True):
+        drawing.label(ax, x + width / 2, height - 0.22, name.replace("por la ", "por\nla ").replace("por el ", "por\nel "),
+                      fontsize=_NOTE - 1, va="top", linespacing=1.0, fontweight="bold")  # fmt: skip
+    for t, (token, target) in enumerate(zip(read, targets, strict=True)):
+        y = height - 1.25 - t * step
+        drawing.box(ax, columns[0], y, width, 0.46, token, plots.GREY if t >= length else plots.BLUE, fontsize=_TEXT - 1,
+                    family=drawing.monospaced())  # fmt: skip
+        drawing.arrow(ax, (columns[0] + width + 0.05, y + 0.23), (columns[1] - 0.06, y + 0.23), width=1.6,
+                      mutation_scale=14)  # fmt: skip
+        for x, counts in zip(columns[1:], recipes.values(), strict=True):
+            _target(ax, x, y, width, target, counts[t], t + 2 == length)
+        if t + 1 == length:
+            ax.plot([0.05, 4.15], [y - 0.07, y - 0.07], color="black", linestyle=":", linewidth=1.6)
+    return ax
+
+
+def lora_to_scale(matrices: Mapping[str, tuple[int, int]], rank: int, *, vertical: bool = False) -> Axes:
+    """Las matrices de un bloque y sus correcciones de LoRA, todas a la misma escala: un número, la misma superficie.
+
+    Cada matriz W, quieta, es un rectángulo gris; a su izquierda y encima, las dos tiras que se entrenan: B, de
+    ``rank`` columnas, y A, de ``rank`` filas.
+
+    Parameters
+    ----------
+    matrices : mapping of str to (int, int)
+        Nombre → (filas, columnas) de cada matriz.
+    rank : int
+        El rango r.
+    vertical : bool, optional
+        Una matriz por fila, para una pantalla estrecha.
+
+    Raises
+    ------
+    ValueError
+        Si no hay matrices, o una medida no es un entero positivo.
+
+    Notes
+    -----
+    Hu et al. (2021), arXiv:2106.09685. Se enseña en la sesión 04.
+    """
+    _validate.count("rank", rank)
+    _validate.require(bool(matrices), "Hace falta al menos una matriz; no he recibido ninguna.")
+    for name, shape in matrices.items():
+        for size in shape:
+            _validate.count(f"La medida de «{name}»", size)
+    lines = [list(matrices)] if not vertical else [[name] for name in matrices]
+    tall = [name for name, (rows, columns) in matrices.items() if rows > columns and not vertical]
+    if not vertical:  # las altas, en una columna a la derecha; las demás, por renglones tan anchos como la mayor
+        wide = [name for name in matrices if name not in tall]
+        limit = max((matrices[name][1] for name in wide), default=0)
+        lines = []
+        for name in wide:
+            fits = lines and sum(matrices[other][1] + _BLANK for other in lines[-1]) + matrices[name][1] <= limit + _BLANK
+            lines = [*lines[:-1], [*lines[-1], name]] if fits else [*lines, [name]]
+    places, y, right = {}, 0.0, 0.0
+    for line in lines:
+        x = 0.0
+        for name in line:
+            places[name] = (x, y)
+            x += matrices[name][1] + _BLANK
+        y, right = y + max(matrices[name][0] for name in line) + _BLANK, max(right, x)
+    for name in tall:
+        places[name] = (right, 0.0)
+        right, y = right + matrices[name][1] + _BLANK, max(y, matrices[name][0] + _BLANK)
+    width = 4.2 if vertical else 8.0
+    inch = (width - 0.35) / right
+    ax = drawing.canvas(width, y * inch + 0.45)
+    for name, (x, down) in places.items():
+        _matrix(ax, 0.45 + x * inch, y * inch - down * inch, name, matrices[name], rank, inch)
+    return ax
+
+
+def _matrix(ax, left, top, name, shape, rank, inch) -> None:
+    """Una matriz quieta, con la esquina de arriba en (left, top), y sus dos tiras, que se entrenan."""
+    (rows, columns), gap = shape, 0.09
+    width, height, thin = columns * inch, rows * inch, rank * inch
+    ax.add_patch(Rectangle((left, top - height), width, height, facecolor="#E4E4E4", edgecolor=plots.GREY, hatch=".."))
+    for corner, w, h in [((left - gap - thin, top - height), thin, height), ((left, top + gap), width, thin)]:
+        ax.add_patch(Rectangle(corner, w, h, facecolor=plots.RED, edgecolor="none"))
+    ink = {"color": _DARK[plots.RED], "fontweight": "bold", "fontsize": _TEXT}
+    drawing.label(ax, left - gap - thin - 0.14, top - height / 2, "B", **ink)
+    drawing.label(ax, left + width / 2, top + gap + thin + 0.15, "A", **ink)
+    share = 100 * rank * (rows + columns) / (rows * columns)
+    drawing.label(ax, left + width / 2, top - height - 0.17, name, fontsize=_NOTE)
+    drawing.label(ax, left + width / 2, top - height - 0.43, f"{drawing.number(share)} %", **ink | {"fontsize": _NOTE})
+
+
+def cover() -> Axes:
+    """La sesión en un dibujo: antes, un texto que no se acaba; después, un chiste con su final."""
+    ax = drawing.canvas(8, 2.9)
+    endless = ["y", "␣dijo", "␣que", "␣la", "␣niña", "␣y", "␣su", "␣tía", "␣y", "␣el", "␣señor", "␣conde"]
+    joke = ["—", "¿Y", "␣el", "␣final?", "\\n", "—", "Este."]
+    for y, name, tokens in [(1.75, "antes", endless), (0.3, "después", joke)]:
+        drawing.label(ax, 0.1, y + 0.72, name, ha="left", fontsize=_TEXT, fontweight="bold")
+        places = drawing.chips(ax, 0.1, y, tokens, plots.GREEN, size=_TEXT)
+        if name == "después":
+            x = places[-1][0] + places[-1][1] / 2 + 0.08
+            drawing.chips(ax, x, y, ["EOS"], plots.ORANGE, size=_TEXT, linewidth=4)
+            drawing.label(ax, x + 0.9, y + 0.23, "y se calla", ha="left", fontsize=_TEXT)
+    ax.add_patch(Rectangle((7.35, 1.6), 0.65, 0.8, facecolor="white", edgecolor="none", alpha=0.85, zorder=5))
+    drawing.label(ax, 7.95, 1.98, "…", ha="right", fontsize=22, zorder=6)
+    return ax
