@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 
 from . import decoding, scoring
+from ._look import number
+from .cards import Card, columns, pieces
 from .models import load_model
 
 FOLDER = Path(__file__).parent / "grabaciones"
@@ -170,7 +172,7 @@ def record(
         seed=seed,
         prompt_ids=tuple(prompt_ids),
         ids=tuple(ids),
-        tokens=_pieces(tokenizer, prompt_ids, ids),
+        tokens=pieces(tokenizer, prompt_ids, ids),
         logprobs=tuple(round(value, 4) for value in logprobs[: len(ids)]),
         model=about.pop("name"),
         **about,
@@ -214,17 +216,6 @@ def _selector(settings: Mapping, seed: int | None) -> decoding.Selector:
     return partial(decoding.sample, generator=torch.Generator().manual_seed(seed))
 
 
-def _pieces(tokenizer, prompt_ids: Sequence[int], ids: Sequence[int]) -> tuple[str, ...]:
-    """Lo que añade cada token al texto; los que dejan una letra a medias, nada hasta que se completa."""
-    pieces, shown = [], len(_decode(tokenizer, prompt_ids))
-    for end in range(1, len(ids) + 1):
-        text = _decode(tokenizer, [*prompt_ids, *ids[:end]])
-        complete = not text.endswith("\ufffd") or end == len(ids)
-        pieces.append(text[shown:] if complete else "")
-        shown = len(text) if complete else shown
-    return tuple(pieces)
-
-
 def _decode(tokenizer, ids: Sequence[int]) -> str:
     return tokenizer.decode(list(ids), skip_special_tokens=True)
 
@@ -253,7 +244,7 @@ def problems(recording: Recording, model, tokenizer) -> list[str]:
         return [f"el prompt {recording.prompt!r} no da los ids grabados: lo han cambiado"]
     if not len(ids) == len(recording.tokens) == len(recording.logprobs) > 0:
         return [f"hay {len(ids)} ids, {len(recording.tokens)} tokens y {len(recording.logprobs)} log-probabilidades"]
-    if _pieces(tokenizer, prompt_ids, ids) != recording.tokens:
+    if pieces(tokenizer, prompt_ids, ids) != recording.tokens:
         return [f"los ids no dan el texto grabado, {recording.text!r}"]
     logits = _logits(model, prompt_ids + ids, len(ids))  # (N, V)
     found = logits.log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
@@ -316,35 +307,44 @@ class Shown:
     live: tuple[Recording, ...]
 
     def __repr__(self) -> str:
-        lines = []
+        blocks = []
         for pair in zip(self.recordings, self.live, strict=True):
-            lines += [f"── {pair[0].label} ──"]
-            lines += [f"[{r.model}] {r.prompt}▶{r.text}{_cost(r)}" for r in pair]
-        return "\n".join(lines)
+            blocks += [f"── {pair[0].label} ──", *(f"{_card(r)}{_cost(r)}" for r in pair)]
+        return "\n".join(blocks)
 
     def _repr_html_(self) -> str:
-        # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
-        rows = []
-        for pair in zip(self.recordings, self.live, strict=True):
-            columns = "".join(f'<div style="flex:1 1 260px;min-width:0">{_card(r)}</div>' for r in pair)
-            rows.append(
-                f"<p><strong>{escape(pair[0].label)}</strong></p>"
-                f'<div style="display:flex;flex-wrap:wrap;gap:0 24px;overflow-wrap:anywhere">{columns}</div>'
-            )
-        return f'<div style="max-width:960px">{"".join(rows)}</div>'
+        return "".join(
+            f"<p><strong>{escape(pair[0].label)}</strong></p>{columns([_card(r).to_html() for r in pair])}"
+            for pair in zip(self.recordings, self.live, strict=True)
+        )
 
 
-def show(name: str) -> Shown:
+def show(name: str, only: Sequence[str] = ()) -> Shown:
     """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
 
-    El *prompt* va en gris y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+    El *prompt* va en azul y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+
+    Parameters
+    ----------
+    name : str
+        El grupo.
+    only : sequence of str, optional
+        Solo las grabaciones cuya etiqueta empieza por alguno de estos textos.
 
     Raises
     ------
     ValueError
-        Lo mismo que ``load`` y ``load_model``.
+        Si ninguna etiqueta empieza así, y lo mismo que ``load`` y ``load_model``.
     """
     recordings = load(name)
+    if isinstance(only, str):
+        only = (only,)
+    if only:
+        chosen = tuple(r for r in recordings if r.label.startswith(tuple(only)))
+        if not chosen:
+            labels = ", ".join(r.label for r in recordings)
+            raise ValueError(f"Ninguna grabación de {name!r} empieza por {list(only)}. Las que hay: {labels}.")
+        recordings = chosen
     model, tokenizer = load_model("decoder", "mini")
     return Shown(recordings, tuple(_live(recording, model, tokenizer) for recording in recordings))
 
@@ -361,30 +361,9 @@ def _cost(recording: Recording) -> str:
     if not recording.settings.get("scored"):
         return ""
     bits = -sum(recording.logprobs) / math.log(2) / len(recording.text)
-    return f" ({bits:.2f} bits por carácter)".replace(".", ",")
+    return f" ({number(bits, 2)} bits por carácter)"
 
 
-def _card(recording: Recording) -> str:
+def _card(recording: Recording) -> Card:
     how = ", ".join(part for part in (recording.how, recording.date) if part)
-    head = f"<em>{escape(recording.model)}</em><br><small>{escape(how + _cost(recording))}</small>"
-    prompt = f'<span style="color:#767676">{_lines(recording.prompt)}</span>' if recording.prompt else ""
-    new = "".join(
-        f'<span style="color:#000;background:{_tint(logprob)}" title="{_percent(logprob)}">{_lines(token)}</span>'
-        for token, logprob in zip(recording.tokens, recording.logprobs, strict=True)
-        if token
-    )
-    return f"<p>{head}</p><blockquote><p>{prompt}{new}</p></blockquote>"
-
-
-def _lines(text: str) -> str:
-    return escape(text).replace("\n", "<br>")
-
-
-def _tint(logprob: float) -> str:
-    """De blanco (0 bits de sorpresa) a naranja (16 o más), como en la sesión 05."""
-    share = min(max(-logprob / math.log(2), 0) / 16, 1)
-    return "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
-
-
-def _percent(logprob: float) -> str:
-    return f"{100 * math.exp(logprob):.1f} %".replace(".", ",")
+    return Card(recording.prompt, recording.tokens, recording.logprobs, recording.model, how + _cost(recording))

@@ -10,7 +10,8 @@ import re
 import pytest
 import torch
 
-from course_utils import recordings
+from course_utils import cards, recordings
+from course_utils._look import tint
 from course_utils.recordings import Shown, dump, load, problems, record
 
 ABOUT = {"label": "de prueba", "name": "el embebido", "profile": "mini", "date": "2026-01-01"}
@@ -154,7 +155,7 @@ def test_a_change_of_ids_with_their_text_is_seen_in_the_logprobs(mini, made):
     model, tokenizer = mini
     found = made["voraz"]
     ids = (*found.ids[:3], (found.ids[3] + 1) % 4000, *found.ids[4:])
-    pieces = recordings._pieces(tokenizer, found.prompt_ids, ids)
+    pieces = cards.pieces(tokenizer, found.prompt_ids, ids)
     assert "log-probabilidad del token 3" in problems(altered(found, ids=ids, tokens=pieces), model, tokenizer)[0]
 
 
@@ -231,7 +232,7 @@ def test_the_page_has_everything_escaped_and_no_script_nor_style_sheet(made, sco
     odd = altered(made["muestreo"], label="<script>alert(1)</script>", model='m"<x>')
     page = Shown((odd, scored), (odd, scored))._repr_html_()
     reader = Reader(page)
-    assert set(reader.tags) <= {"div", "p", "strong", "em", "small", "blockquote", "span", "br"}
+    assert set(reader.tags) <= {"div", "p", "strong", "em", "small", "blockquote", "span", "br", "b"}
     assert "<script>" not in page and "<b>rey</b>" not in page
     for text in (odd.label, odd.model, PROMPT, "temperatura 0,8, semilla 3", "bits por carácter"):
         assert text in reader.text
@@ -245,7 +246,7 @@ def test_lines_are_kept(made):
 
 
 def test_tints_go_from_white_to_orange():
-    assert [recordings._tint(x) for x in (0.0, -16 * math.log(2), -99.0)] == ["#FFFFFF", "#E69F00", "#E69F00"]
+    assert [tint(bits) for bits in (0.0, 16.0, 99.0)] == ["#FFFFFF", "#E69F00", "#E69F00"]
 
 
 def test_settings_in_spanish():
