@@ -18,6 +18,8 @@ import torch
 from transformers import TrainerCallback
 
 from . import _files, _validate
+from ._look import number
+from .cards import Table
 from .memorization import longest_shared as longest_shared
 
 IGNORED = -100  # el índice que la entropía cruzada de PyTorch no cuenta
@@ -336,25 +338,23 @@ class Training:
     losses: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
-    def table(self) -> list[list[str]]:
-        """La tabla, por filas y con coma decimal; la primera, los nombres de las columnas."""
+    def table(self) -> Table:
+        """La pérdida de cada época, con coma decimal."""
         names = [name for name in ("entrenamiento", "validación") if any(name in row for row in self.losses.values())]
-        rows = [[str(epoch), *(f"{row[n]:.2f}".replace(".", ",") if n in row else "" for n in names)]
-                for epoch, row in self.losses.items()]  # fmt: skip
-        return [["época", *names], *rows] if names else []
+        rows = [
+            (str(epoch), *(number(row[name], 2) if name in row else "" for name in names))
+            for epoch, row in self.losses.items()
+        ]
+        return Table(("época", *names), tuple(rows))
 
     def __repr__(self) -> str:
         state = f"{self.title}: {self.done} de {self.total} pasos"
-        return "\n".join([state, *("  ".join(f"{cell:>13}" for cell in row) for row in self.table)])
+        return f"{state}\n{self.table!r}" if self.losses else state
 
     def _repr_html_(self) -> str:
         bar = f'<progress value="{self.done}" max="{self.total}" style="width:12em"></progress>'
-        cells = [
-            "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in row)
-            for row, tag in zip(self.table, ["th", *["td"] * len(self.losses)], strict=False)
-        ]
-        rows = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f"<div>{escape(self.title)}: {bar} {self.done} de {self.total} pasos</div><table>{rows}</table>"
+        state = f"<div>{escape(self.title)}: {bar} {self.done} de {self.total} pasos</div>"
+        return state + (self.table._repr_html_() if self.losses else "")
 
 
 class Progress(TrainerCallback):

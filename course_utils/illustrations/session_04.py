@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from .. import _validate, drawing, plots
+from .. import _validate, drawing
 
 IGNORED = "−100"
 _TEXT, _NOTE = 15, 14
 _BLANK = 215  # entre una matriz y otra, en números de una matriz: cabe su nombre
-_DARK = {plots.RED: "#8A3C00", plots.GREEN: "#00573F"}
+_DARK = {drawing.RED: "#8A3C00", drawing.GREEN: "#00573F"}
 
 
 def labels_shifted(tokens: Sequence[str], length: int, *, vertical: bool = False) -> Axes:
@@ -60,7 +60,7 @@ def labels_shifted(tokens: Sequence[str], length: int, *, vertical: bool = False
 
 def _target(ax, x, y, width, token, counts, end):
     """Una etiqueta: el token, o −100 rayado. La del final, con un borde que dice si se aprende."""
-    color = (plots.GREEN if counts else plots.RED) if end else plots.GREY
+    color = (drawing.GREEN if counts else drawing.RED) if end else drawing.GREY
     if counts:
         drawing.box(ax, x, y, width, 0.46, token, color, facecolor="white", linewidth=3.5 if end else 1.6,
                     fontsize=_TEXT, family=drawing.monospaced())  # fmt: skip
@@ -72,7 +72,8 @@ def _target(ax, x, y, width, token, counts, end):
 
 
 def _verdict(counts: bool) -> tuple[str, str]:
-    return ("se aprende", _DARK[plots.GREEN]) if counts else ("no se aprende", _DARK[plots.RED])
+    text = "se aprende" if counts else "no se aprende"
+    return f"{drawing.check_mark(counts)} {text}", _DARK[drawing.GREEN if counts else drawing.RED]
 
 
 def _labels_across(read, targets, recipes, length) -> Axes:
@@ -84,7 +85,7 @@ def _labels_across(read, targets, recipes, length) -> Axes:
     for t, token in enumerate(read):
         pad = t >= length
         x = left + t * step
-        drawing.box(ax, x, 2.77, width, 0.46, token, plots.GREY if pad else plots.BLUE, fontsize=_TEXT,
+        drawing.box(ax, x, 2.77, width, 0.46, token, drawing.PADDING if pad else drawing.PROMPT, fontsize=_TEXT,
                     family=drawing.monospaced())  # fmt: skip
         drawing.arrow(ax, (x + width / 2, 2.72), (x + width / 2, 2.2), width=1.6, mutation_scale=14)
     edge = left + (length - 1) * step - 0.06
@@ -98,25 +99,23 @@ def _labels_across(read, targets, recipes, length) -> Axes:
             _target(ax, left + t * step, y, width, target, counts[t], t + 2 == length)
         text, color = _verdict(counts[length - 2])
         x = left + (length - 2) * step + width
-        drawing.check_mark(ax, x - letter * len(text) * 0.86 - 0.17, y - 0.2, counts[length - 2])
         drawing.label(ax, x, y - 0.2, text, ha="right", fontsize=_NOTE, color=color, fontweight="bold")
     return ax
 
 
 def _labels_down(read, targets, recipes, length) -> Axes:
-    width, step = 1.05, 0.6
+    width, step, mono = 1.05, 0.6, drawing.monospaced()
     height = step * len(read) + 1.0
     ax = drawing.canvas(4.2, height)
     columns = [0.1, 1.75, 3.05]
-    for x, name in zip(columns, ["lee", *recipes], strict=True):
-        drawing.label(ax, x + width / 2, height - 0.22, name.replace("por la ", "por\nla ").replace("por el ", "por\nel "),
-                      fontsize=_NOTE - 1, va="top", linespacing=1.0, fontweight="bold")  # fmt: skip
+    for x, name in zip(columns, ["lee", "por\nel id", "por\nla máscara"], strict=True):
+        style = {"fontsize": _NOTE - 1, "va": "top", "linespacing": 1.0, "fontweight": "bold"}
+        drawing.label(ax, x + width / 2, height - 0.22, name, **style)
     for t, (token, target) in enumerate(zip(read, targets, strict=True)):
-        y = height - 1.25 - t * step
-        drawing.box(ax, columns[0], y, width, 0.46, token, plots.GREY if t >= length else plots.BLUE, fontsize=_TEXT - 1,
-                    family=drawing.monospaced())  # fmt: skip
-        drawing.arrow(ax, (columns[0] + width + 0.05, y + 0.23), (columns[1] - 0.06, y + 0.23), width=1.6,
-                      mutation_scale=14)  # fmt: skip
+        y, middle = height - 1.25 - t * step, height - 1.02 - t * step
+        color = drawing.PADDING if t >= length else drawing.PROMPT
+        drawing.box(ax, columns[0], y, width, 0.46, token, color, fontsize=_TEXT - 1, family=mono)
+        drawing.arrow(ax, (1.2, middle), (1.69, middle), width=1.6, mutation_scale=14)
         for x, counts in zip(columns[1:], recipes.values(), strict=True):
             _target(ax, x, y, width, target, counts[t], t + 2 == length)
         if t + 1 == length:
@@ -153,15 +152,16 @@ def lora_to_scale(matrices: Mapping[str, tuple[int, int]], rank: int, *, vertica
     for name, shape in matrices.items():
         for size in shape:
             _validate.count(f"La medida de «{name}»", size)
-    lines = [list(matrices)] if not vertical else [[name] for name in matrices]
+    # Las altas, en una columna a la derecha; las demás, por renglones tan anchos como la mayor.
     tall = [name for name, (rows, columns) in matrices.items() if rows > columns and not vertical]
-    if not vertical:  # las altas, en una columna a la derecha; las demás, por renglones tan anchos como la mayor
-        wide = [name for name in matrices if name not in tall]
-        limit = max((matrices[name][1] for name in wide), default=0)
-        lines = []
-        for name in wide:
-            fits = lines and sum(matrices[other][1] + _BLANK for other in lines[-1]) + matrices[name][1] <= limit + _BLANK
-            lines = [*lines[:-1], [*lines[-1], name]] if fits else [*lines, [name]]
+    wide = [name for name in matrices if name not in tall]
+    limit = 0 if vertical else max((matrices[name][1] for name in wide), default=0)
+    lines = []
+    for name in wide:
+        used = sum(matrices[other][1] + _BLANK for other in lines[-1]) if lines else limit + 1
+        if used + matrices[name][1] > limit + _BLANK:
+            lines.append([])
+        lines[-1].append(name)
     places, y, right = {}, 0.0, 0.0
     for line in lines:
         x = 0.0
@@ -184,10 +184,12 @@ def _matrix(ax, left, top, name, shape, rank, inch) -> None:
     """Una matriz quieta, con la esquina de arriba en (left, top), y sus dos tiras, que se entrenan."""
     (rows, columns), gap = shape, 0.09
     width, height, thin = columns * inch, rows * inch, rank * inch
-    ax.add_patch(Rectangle((left, top - height), width, height, facecolor="#E4E4E4", edgecolor=plots.GREY, hatch=".."))
+    ax.add_patch(
+        Rectangle((left, top - height), width, height, facecolor="#E4E4E4", edgecolor=drawing.GREY, hatch="..")
+    )
     for corner, w, h in [((left - gap - thin, top - height), thin, height), ((left, top + gap), width, thin)]:
-        ax.add_patch(Rectangle(corner, w, h, facecolor=plots.RED, edgecolor="none"))
-    ink = {"color": _DARK[plots.RED], "fontweight": "bold", "fontsize": _TEXT}
+        ax.add_patch(Rectangle(corner, w, h, facecolor=drawing.RED, edgecolor="none"))
+    ink = {"color": _DARK[drawing.RED], "fontweight": "bold", "fontsize": _TEXT}
     drawing.label(ax, left - gap - thin - 0.14, top - height / 2, "B", **ink)
     drawing.label(ax, left + width / 2, top + gap + thin + 0.15, "A", **ink)
     share = 100 * rank * (rows + columns) / (rows * columns)
@@ -202,10 +204,10 @@ def cover() -> Axes:
     joke = ["—", "¿Y", "␣el", "␣final?", "\\n", "—", "Este."]
     for y, name, tokens in [(1.75, "antes", endless), (0.3, "después", joke)]:
         drawing.label(ax, 0.1, y + 0.72, name, ha="left", fontsize=_TEXT, fontweight="bold")
-        places = drawing.chips(ax, 0.1, y, tokens, plots.GREEN, size=_TEXT)
+        places = drawing.chips(ax, 0.1, y, tokens, drawing.WRITTEN, size=_TEXT)
         if name == "después":
             x = places[-1][0] + places[-1][1] / 2 + 0.08
-            drawing.chips(ax, x, y, ["EOS"], plots.ORANGE, size=_TEXT, linewidth=4)
+            drawing.chips(ax, x, y, ["EOS"], drawing.CHOSEN, size=_TEXT, linewidth=4)
             drawing.label(ax, x + 0.9, y + 0.23, "y se calla", ha="left", fontsize=_TEXT)
     ax.add_patch(Rectangle((7.35, 1.6), 0.65, 0.8, facecolor="white", edgecolor="none", alpha=0.85, zorder=5))
     drawing.label(ax, 7.95, 1.98, "…", ha="right", fontsize=22, zorder=6)
