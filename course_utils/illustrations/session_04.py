@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .. import _validate, drawing
@@ -195,6 +197,81 @@ def _matrix(ax, left, top, name, shape, rank, inch) -> None:
     share = 100 * rank * (rows + columns) / (rows * columns)
     drawing.label(ax, left + width / 2, top - height - 0.17, name, fontsize=_NOTE)
     drawing.label(ax, left + width / 2, top - height - 0.43, f"{drawing.number(share)} %", **ink | {"fontsize": _NOTE})
+
+
+def side_by_side(panels: Mapping[str, Mapping[str, float]], colors: Sequence[str], units: Sequence[str]) -> Figure:
+    """Varias medidas de los mismos modelos, un panel por medida: barras con su número, y la primera, rayada.
+
+    Parameters
+    ----------
+    panels : mapping of str to mapping of str to float
+        Medida → {modelo: valor}, con los mismos modelos en todas.
+    colors : sequence of str
+        El color de cada modelo.
+    units : sequence of str
+        Lo que va detrás del número en cada panel.
+
+    Raises
+    ------
+    ValueError
+        Si los paneles no tienen los mismos modelos, o no hay un color por modelo y una unidad por panel.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    names = [list(values) for values in panels.values()]
+    right = (
+        bool(names) and all(n == names[0] for n in names) and (len(names[0]), len(names)) == (len(colors), len(units))
+    )
+    _validate.require(right, f"Los modelos deben ser los mismos en todos los paneles; he recibido {names}.")
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(8, 0.55 * len(colors) + 1.1), sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, (title, values), unit in zip(axes[0], panels.items(), units, strict=True):
+        bars = ax.barh(list(values), list(values.values()), color=list(colors), height=0.68)
+        bars[0].set_hatch("//")
+        ax.bar_label(bars, [f"{drawing.number(value, 0)} {unit}" for value in values.values()], padding=5)
+        ax.set(xlim=(0, 1.5 * max([*values.values(), 1])), xticks=[], title=title)
+        ax.spines[["top", "right", "bottom"]].set_visible(False)
+    axes[0][0].invert_yaxis()
+    return figure
+
+
+def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
+    """La perplejidad antes y después de ajustar, una flecha por clase de texto: verde si baja y roja si sube.
+
+    Parameters
+    ----------
+    change : mapping of str to (float, float)
+        Clase de texto → (antes, después).
+
+    Raises
+    ------
+    ValueError
+        Si no hay ninguna, o una perplejidad no es mayor que cero.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+    good = bool(change) and all(value > 0 for pair in change.values() for value in pair)
+    _validate.require(good, f"Hacen falta parejas de perplejidades mayores que cero; he recibido {dict(change)!r}.")
+    top = max(max(pair) for pair in change.values())
+    _, ax = plt.subplots(figsize=(8, 0.75 * len(change) + 0.9), layout="constrained")
+    for y, (old, new) in enumerate(change.values()):
+        color = drawing.GREEN if new < old else drawing.RED
+        style = {"arrowstyle": "-|>", "linewidth": 5, "mutation_scale": 26, "color": color, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (new, y), (old, y), arrowprops=style)
+        ax.plot([old, old], [y - 0.24, y + 0.24], color="black", linewidth=2)
+        told = (
+            f"{drawing.number(old)} → {drawing.number(new)} ({drawing.number(100 * (new / old - 1), 0, sign=True)} %)"
+        )
+        ax.text(max(old, new) + 0.04 * top, y, told, va="center", color=_DARK[color], fontweight="bold")
+    ax.set(yticks=range(len(change)), yticklabels=list(change), xlabel="Perplejidad (menos es mejor)")
+    ax.set(ylim=(len(change) - 0.5, -0.5), xlim=(0.8 * min(map(min, change.values())), 1.75 * top))
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0.8 * min(map(min, change.values())) <= tick <= 1.05 * top])
+    return ax
 
 
 def cover() -> Axes:
