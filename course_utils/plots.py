@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ._look import BLUE, GREEN, GREY, ORANGE, RED, monospaced, number, percent, register, tint, with_comma
-from .cards import show_table as show_table
-from .cards import show_text as show_text
+from .cards import show_table, show_text  # noqa: F401 (los cuadernos los toman de aquí)
 
 register()
 
