@@ -260,9 +260,13 @@ def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
     top = max(max(pair) for pair in change.values())
     _, ax = plt.subplots(figsize=(8, 0.75 * len(change) + 0.9), layout="constrained")
     for y, (old, new) in enumerate(change.values()):
+        still = abs(new - old) < 0.02 * top  # una flecha tan corta no se entiende
         color = drawing.GREEN if new < old else drawing.RED
         style = {"arrowstyle": "-|>", "linewidth": 5, "mutation_scale": 26, "color": color, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (new, y), (old, y), arrowprops=style)
+        if still:
+            ax.plot(new, y, "o", markersize=13, color=color)
+        else:
+            ax.annotate("", (new, y), (old, y), arrowprops=style)
         ax.plot([old, old], [y - 0.24, y + 0.24], color="black", linewidth=2)
         told = (
             f"{drawing.number(old)} → {drawing.number(new)} ({drawing.number(100 * (new / old - 1), 0, sign=True)} %)"
