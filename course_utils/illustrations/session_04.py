@@ -281,7 +281,7 @@ def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
 def cover() -> Axes:
     """La sesión en un dibujo: antes, un texto que no se acaba; después, un chiste con su final."""
     ax = drawing.canvas(8, 2.9)
-    endless = ["y", "␣dijo", "␣que", "␣la", "␣niña", "␣y", "␣su", "␣tía", "␣y", "␣el", "␣señor", "␣conde"]
+    endless = ["y", "␣dijo", "␣que", "␣la", "␣niña", "␣y", "␣su", "␣tía", "␣y", "␣el"]
     joke = ["—", "¿Y", "␣el", "␣final?", "\\n", "—", "Este."]
     for y, name, tokens in [(1.75, "antes", endless), (0.3, "después", joke)]:
         drawing.label(ax, 0.1, y + 0.72, name, ha="left", fontsize=_TEXT, fontweight="bold")
