@@ -290,6 +290,6 @@ def cover() -> Axes:
             x = places[-1][0] + places[-1][1] / 2 + 0.08
             drawing.chips(ax, x, y, ["EOS"], drawing.CHOSEN, size=_TEXT, linewidth=4)
             drawing.label(ax, x + 0.9, y + 0.23, "y se calla", ha="left", fontsize=_TEXT)
-    ax.add_patch(Rectangle((7.35, 1.6), 0.65, 0.8, facecolor="white", edgecolor="none", alpha=0.85, zorder=5))
-    drawing.label(ax, 7.95, 1.98, "…", ha="right", fontsize=22, zorder=6)
+        else:
+            drawing.label(ax, places[-1][0] + places[-1][1] / 2 + 0.15, y + 0.23, "y sigue…", ha="left", fontsize=_TEXT)
     return ax
