@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_05
+from . import session_01, session_03, session_04, session_05
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -11,6 +11,7 @@ from .session_03 import (
     speculative_dialogue,
     top_k_cut,
 )
+from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
 
 __all__ = [
@@ -19,9 +20,12 @@ __all__ = [
     "changed_word",
     "duel",
     "families",
+    "forgetting",
     "inside_transformer",
     "knob_curves",
+    "labels_shifted",
     "left_padded",
+    "lora_to_scale",
     "nucleus_staircase",
     "perplexity_die",
     "power",
@@ -29,7 +33,9 @@ __all__ = [
     "qkv_strips",
     "session_01",
     "session_03",
+    "session_04",
     "session_05",
+    "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
     "surprise_chips",
