@@ -124,7 +124,7 @@ def temperature_specs() -> Iterator[Spec]:
 
 def loop_specs() -> Iterator[Spec]:
     for name, prompt in STARTS.items():
-        yield f"{name}, voraz", prompt, greedy(60), None
+        yield f"{name}, voraz", prompt, greedy(90), None
 
 
 def nucleus_specs() -> Iterator[Spec]:

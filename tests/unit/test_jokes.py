@@ -98,6 +98,16 @@ def test_typography():
     assert {text: found for text in EVERYTHING if (found := problems(text))} == {}
 
 
+def stuck(text):
+    """Una adivinanza con la respuesta pegada a la pregunta, sin su raya."""
+    return re.match(r"¿[^?]*\? +[^—\n]+$", text) is not None
+
+
+def test_every_riddle_answers_with_its_dash():
+    assert [text for text in TEXTS if stuck(text)] == []
+    assert stuck("¿Qué hace? Nada.") and not stuck("¿Qué hace?\n—Nada.") and not stuck("¿Qué hace? Piensa.\n—Nada.")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

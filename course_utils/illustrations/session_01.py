@@ -1,0 +1,368 @@
+"""Ilustraciones de la sesión 01: un Transformer por dentro, que reaparece al empezar cada sesión con «estás aquí».
+
+Aquí no se carga ningún modelo: los números llegan como argumentos. Los que vienen puestos son los del decodificador del
+curso con «El rey y la», y una prueba los vuelve a calcular.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+
+from .. import drawing, plots
+
+STAGES = {
+    "tokens": ("Tokens", "el texto,\na trozos"),
+    "embeddings": ("Vectores", "uno por\ntoken"),
+    "attention": ("Atención", "cada uno mira\na los de antes"),
+    "mlp": ("MLP", "y piensa\na solas"),
+    "logits": ("Logits", "una puntuación\npor token → %"),
+    "choice": ("Elección", "uno se elige\ny se añade"),
+}
+_HERE, _WIRE, _FAINT, _SHARE = "#FFF1C9", "#555555", "#C9C9C9", "#7A5300"
+_SMALL = 13
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Los números de un paso por el decodificador, para dibujarlos.
+
+    Attributes
+    ----------
+    tokens : tuple of str
+        Lo que dice cada token del *prompt*, (T,).
+    vectors : tuple of tuple of float
+        Los primeros números del vector con que cada uno entra en las capas, (T, n).
+    final : tuple of float
+        Los mismos números del último token al salir de las capas, (n,).
+    attention : tuple of float
+        Cómo reparte su atención el último token en la última capa, media de las cabezas, (T,).
+    choices : tuple of (str, float)
+        Las candidatas favoritas a venir después, con su probabilidad; la primera es la que se elige.
+    layers, vocabulary : int
+        Cuántas capas y cuántos tokens tiene el modelo.
+    """
+
+    tokens: tuple[str, ...]
+    vectors: tuple[tuple[float, ...], ...]
+    final: tuple[float, ...]
+    attention: tuple[float, ...]
+    choices: tuple[tuple[str, float], ...]
+    layers: int
+    vocabulary: int
+
+
+THE_KING = Journey(
+    tokens=("El", "␣rey", "␣y", "␣la"),
+    vectors=(
+        (-0.09, 0.07, -0.15, 0.33, 0.02, -0.33, 0.00, -0.20),
+        (0.14, -0.15, -0.04, 0.02, 0.19, -0.11, -0.11, -0.15),
+        (0.07, 0.22, 0.00, 0.24, -0.14, -0.01, 0.01, -0.14),
+        (0.05, -0.07, -0.04, 0.25, 0.09, 0.02, -0.10, -0.03),
+    ),
+    final=(-0.29, 0.87, -0.27, -1.06, -0.65, -1.78, -0.43, -0.78),
+    attention=(0.143, 0.488, 0.186, 0.183),
+    choices=(("␣reina", 0.098), ("␣princesa", 0.060), ("␣familia", 0.019), ("␣duquesa", 0.017)),
+    layers=6,
+    vocabulary=4096,
+)
+
+
+def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, vertical: bool = False) -> Axes:
+    """Un Transformer por dentro: una frase, desde sus tokens hasta el que viene después.
+
+    Cada token recorre su propio cable (la corriente residual). En cada capa, la atención trae a un cable lo que hay en
+    los anteriores y el MLP trabaja con cada cable por separado; los dos **suman** lo suyo a lo que ya iba por él. Al
+    final, el último cable da una puntuación a cada token del vocabulario.
+
+    Parameters
+    ----------
+    here : str, optional
+        Dónde poner «estás aquí»: ``"tokens"``, ``"embeddings"``, ``"attention"``, ``"mlp"``, ``"logits"`` o
+        ``"choice"``.
+    journey : Journey, optional
+        Los números que se dibujan; los del decodificador del curso con «El rey y la».
+    vertical : bool, optional
+        De arriba abajo, para una pantalla estrecha.
+
+    Raises
+    ------
+    ValueError
+        Si ``here`` no es una de las seis etapas.
+
+    Notes
+    -----
+    Se enseña en la sesión 01 y abre todas las demás.
+    """
+    if here is not None and here not in STAGES:
+        raise ValueError(f"here es una de las etapas ({', '.join(STAGES)}) o None, y es {here!r}.")
+    sketch = _Down(journey) if vertical else _Across(journey)
+    for stage in STAGES:
+        sketch.heading(stage, stage == here)
+    sketch.layers()
+    sketch.wires()
+    sketch.tokens()
+    sketch.attention()
+    sketch.mlp()
+    sketch.logits()
+    sketch.choice()
+    return sketch.ax
+
+
+class _Sketch:
+    """Lo que comparten las dos orientaciones: se dibuja en (a lo largo, a lo ancho) y ``at`` lo pasa a (x, y)."""
+
+    size: tuple[float, float]
+    stops: ClassVar[dict[str, tuple[float, float]]]  # etapa → dónde empieza y dónde acaba, a lo largo
+    lanes: tuple[float, float]  # a lo ancho: el primer cable y la separación entre cables
+
+    def __init__(self, journey: Journey):
+        self.journey, self.ax = journey, drawing.canvas(*self.size)
+
+    def at(self, along: float, across: float) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def lane(self, i: int) -> float:
+        return self.lanes[0] + i * self.lanes[1]
+
+    def middle(self, stage: str) -> float:
+        return sum(self.stops[stage]) / 2
+
+    def line(self, *points, color=_WIRE, width=2.0, **style) -> None:
+        x, y = zip(*(self.at(*point) for point in points), strict=True)
+        self.ax.plot(x, y, color=color, linewidth=width, solid_capstyle="round", **style)
+
+    def rectangle(self, along, across, **style) -> None:
+        (x0, y0), (x1, y1) = self.at(along[0], across[0]), self.at(along[1], across[1])
+        corner, width, height = (min(x0, x1), min(y0, y1)), abs(x1 - x0), abs(y1 - y0)
+        shape = f"round,pad=0,rounding_size={style.pop('rounding', 0.1)}"
+        self.ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **style))
+
+    def chip(self, x: float, y: float, text: str, color: str, size: float = _SMALL) -> None:
+        """Una ficha centrada en (x, y)."""
+        width = drawing._monospaced_width() * size / 72 * len(text) + 0.2  # noqa: SLF001
+        drawing.chips(self.ax, x - width / 2, y - 0.18, [text], color, size=size, height=0.36)
+
+    def strip(self, along: float, across: float, numbers) -> None:
+        """Un vector: sus números en colores, rojo si es positivo y azul si es negativo, cada tira a su escala."""
+        top, side = max(abs(n) for n in numbers), 0.105
+        for k, value in enumerate(numbers):
+            x, y = self.at(along, across)
+            cell = (x + (k - len(numbers) / 2) * side, y - 0.13) if self.flat else (x - 0.13, y - (k - 3) * side)
+            tint = plots.RED if value > 0 else plots.BLUE
+            size = (side, 0.26) if self.flat else (0.26, side)
+            self.ax.add_patch(Rectangle(cell, *size, facecolor="white", zorder=3))
+            self.ax.add_patch(
+                Rectangle(cell, *size, facecolor=tint, alpha=abs(value) / top, edgecolor="none", zorder=3)
+            )
+        x, y = self.at(along, across)
+        n = len(numbers)
+        frame = (
+            ((x - n / 2 * side, y - 0.13), n * side, 0.26)
+            if self.flat
+            else ((x - 0.13, y - (n - 4) * side), 0.26, n * side)
+        )
+        self.ax.add_patch(Rectangle(*frame, fill=False, edgecolor=_WIRE, linewidth=1.2, zorder=4))
+
+    def plus(self, along: float, across: float) -> None:
+        """El «⊕» de la corriente residual: aquí se suma."""
+        x, y = self.at(along, across)
+        self.ax.add_patch(Circle((x, y), 0.095, facecolor="white", edgecolor=_WIRE, linewidth=1.6, zorder=4))
+        for dx, dy in ((0.055, 0), (0, 0.055)):
+            self.ax.plot([x - dx, x + dx], [y - dy, y + dy], color=_WIRE, linewidth=1.6, zorder=5)
+
+    def pill(self, x: float, y: float, down: bool) -> None:
+        """«estás aquí», con su pico hacia lo señalado."""
+        width = 0.98
+        self.ax.add_patch(
+            FancyBboxPatch(
+                (x - width / 2, y - 0.15), width, 0.3, boxstyle="round,pad=0,rounding_size=0.15", facecolor="black"
+            )
+        )
+        tip = [(x - 0.1, y - 0.14), (x + 0.1, y - 0.14), (x, y - 0.28)]
+        if not down:
+            tip = [(x - width / 2 + 0.02, y - 0.1), (x - width / 2 + 0.02, y + 0.1), (x - width / 2 - 0.14, y)]
+        self.ax.add_patch(Polygon(tip, facecolor="black"))
+        drawing.label(self.ax, x, y - 0.01, "estás aquí", color="white", fontsize=_SMALL, fontweight="bold")
+
+    def wires(self) -> None:
+        end = self.stops["mlp"][1]
+        last = len(self.journey.tokens) - 1
+        for i in range(len(self.journey.tokens)):
+            stop = self.stops["logits"][0] + (0.1 if i == last else -0.04)
+            self.line((self.stops["tokens"][1] - 0.1, self.lane(i)), (max(end, stop), self.lane(i)), zorder=1)
+
+    def tokens(self) -> None:
+        for i, (token, vector) in enumerate(zip(self.journey.tokens, self.journey.vectors, strict=True)):
+            self.chip(*self.at(self.token_place, self.lane(i)), token, plots.BLUE)
+            self.strip(self.middle("embeddings"), self.lane(i), vector)
+
+    def attention(self) -> None:
+        start, stop = self.stops["attention"]
+        last = len(self.journey.tokens) - 1
+        for reader in range(last):  # los demás también miran hacia atrás: en gris, para no estorbar
+            for i in range(reader):
+                self.curve((start + self.lead, self.lane(i)), (stop - 0.3, self.lane(reader)), _FAINT, 1.2)
+        for i, weight in enumerate(self.journey.attention):
+            if i < last:
+                self.curve(
+                    (start + self.lead, self.lane(i)), (stop - 0.3, self.lane(last)), plots.ORANGE, 1 + 12 * weight
+                )
+            self.share(i, weight)
+        for i in range(last + 1):
+            self.plus(stop - 0.2, self.lane(i))
+
+    def curve(self, start, stop, color, width) -> None:
+        t = np.linspace(0, 1, 40)
+        ease = t * t * (3 - 2 * t)
+        points = zip(start[0] + (stop[0] - start[0]) * t, start[1] + (stop[1] - start[1]) * ease, strict=True)
+        self.line(*points, color=color, width=width, zorder=2)
+
+    def mlp(self) -> None:
+        middle, stop = self.middle("mlp") - 0.08, self.stops["mlp"][1]
+        for i in range(len(self.journey.tokens)):
+            t = np.linspace(0, np.pi, 30)
+            reach = stop - 0.2 - (self.stops["mlp"][0] + 0.02)
+            bypass = zip(stop - 0.2 - reach * (1 + np.cos(t)) / 2, self.lane(i) - 0.24 * np.sin(t) ** 0.6, strict=True)
+            self.line(*bypass, width=1.2, zorder=1)
+            self.rectangle(
+                (middle - 0.2, middle + 0.2),
+                (self.lane(i) - 0.13, self.lane(i) + 0.13),
+                facecolor=drawing.PALE[plots.GREEN],
+                edgecolor=plots.GREEN,
+                linewidth=1.8,
+                rounding=0.06,
+                zorder=3,
+            )
+            self.plus(stop - 0.2, self.lane(i))
+
+    def bars(self, x: float, y: float, step: float, room: float) -> None:
+        best = max(p for _, p in self.journey.choices)
+        letter = drawing._monospaced_width() * _SMALL / 72  # noqa: SLF001
+        left = x + letter * max(len(name) for name, _ in self.journey.choices) + 0.08
+        for k, (name, p) in enumerate(self.journey.choices):
+            height = y - k * step
+            drawing.label(self.ax, left - 0.07, height, name, ha="right", fontsize=_SMALL, family=drawing.monospaced())
+            color = plots.ORANGE if k == 0 else plots.BLUE
+            self.ax.add_patch(Rectangle((left, height - 0.1), room * p / best, 0.2, facecolor=color))
+            text = f"{100 * p:.0f} %"
+            drawing.label(self.ax, left + room * p / best + 0.06, height, text, ha="left", fontsize=_SMALL)
+        rest = self.journey.vocabulary - len(self.journey.choices)
+        drawing.label(self.ax, left - 0.07, y - len(self.journey.choices) * step, "…", ha="right", fontsize=_SMALL)
+        count = f"{rest:,}".replace(",", "\u2009")
+        drawing.label(
+            self.ax, left, y - len(self.journey.choices) * step, f"y otros {count}", ha="left", fontsize=_SMALL,
+            color="#444444",
+        )  # fmt: skip
+
+
+class _Across(_Sketch):
+    """De izquierda a derecha: cada token, una fila."""
+
+    size, flat, lead, token_place = (8.6, 4.75), True, 0.5, 0.52
+    stops: ClassVar = {
+        "tokens": (0.06, 1.0),
+        "embeddings": (1.0, 2.06),
+        "attention": (2.06, 3.7),
+        "mlp": (3.7, 4.63),
+        "logits": (4.63, 7.1),
+        "choice": (7.1, 8.54),
+    }
+    lanes = (3.28, -0.62)
+
+    def at(self, along, across):
+        return along, across
+
+    def heading(self, stage, here):
+        (start, stop), (title, caption) = self.stops[stage], STAGES[stage]
+        if here:
+            self.rectangle((start + 0.02, stop - 0.02), (0.52, 4.28), facecolor=_HERE, edgecolor="none", zorder=0)
+            self.pill(max(self.middle(stage), 0.56), 4.55, down=True)
+        drawing.label(self.ax, self.middle(stage), 4.07, title, fontweight="bold", fontsize=15)
+        for k, line in enumerate(caption.split("\n")):
+            drawing.label(self.ax, self.middle(stage), 0.9 - 0.24 * k, line, fontsize=_SMALL)
+
+    def layers(self):
+        along = (self.stops["attention"][0] + 0.05, self.stops["mlp"][1] - 0.02)
+        style = {"facecolor": "none", "edgecolor": plots.GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
+        self.rectangle(along, (1.08, 3.84), zorder=0, **style)
+        x = self.stops["mlp"][1] - 0.12
+        drawing.label(self.ax, x, 3.68, f"× {self.journey.layers} capas", ha="right", fontsize=_SMALL, style="italic")
+
+    def share(self, i, weight):
+        x, y = self.stops["attention"][0] + 0.12, self.lane(i) + 0.15
+        drawing.label(self.ax, x, y, f"{100 * weight:.0f} %", ha="left", fontsize=12, color=_SHARE)
+
+    def logits(self):
+        start, last = self.stops["logits"][0], self.lane(len(self.journey.tokens) - 1)
+        self.strip(start + 0.56, last, self.journey.final)
+        drawing.arrow(self.ax, (start + 0.56, last + 0.17), (start + 0.56, 2.05), width=1.8, mutation_scale=13)
+        self.bars(start + 0.04, 3.55, 0.3, 0.75)
+
+    def choice(self):
+        middle, y = self.middle("choice"), 3.55
+        drawing.arrow(self.ax, (middle - 0.8, y), (middle - 0.5, y), width=1.8, mutation_scale=13)
+        self.chip(middle, y, self.journey.choices[0][0], plots.ORANGE)
+        line = {"color": plots.ORANGE, "width": 2, "linestyle": (0, (4, 2))}
+        self.line((middle, y - 0.24), (middle, 1.1), **line)
+        self.line((middle, 0.5), (middle, 0.27), (0.52, 0.27), **line)
+        drawing.arrow(self.ax, (0.52, 0.27), (0.52, 0.5), color=plots.ORANGE, width=2, mutation_scale=13)
+        back = "se añade al texto, y vuelta a empezar"
+        drawing.label(self.ax, 4.3, 0.27, back, fontsize=_SMALL, backgroundcolor="white")
+
+
+class _Down(_Sketch):
+    """De arriba abajo: cada token, una columna; los rótulos, a la derecha."""
+
+    size, flat, lead, token_place = (4.4, 9.1), False, 0.5, 0.62
+    stops: ClassVar = {
+        "tokens": (0.1, 1.2),
+        "embeddings": (1.2, 2.4),
+        "attention": (2.4, 4.1),
+        "mlp": (4.1, 5.3),
+        "logits": (5.3, 7.95),
+        "choice": (7.95, 9.0),
+    }
+    lanes = (0.58, 0.625)
+
+    def at(self, along, across):
+        return across, self.size[1] - along
+
+    def heading(self, stage, here):
+        (start, stop), (title, caption) = self.stops[stage], STAGES[stage]
+        x, y = 3.0, self.size[1] - start - 0.26
+        if here:
+            self.rectangle((start + 0.02, stop - 0.02), (0.03, 4.37), facecolor=_HERE, edgecolor="none", zorder=0)
+            self.pill(3.65, y - 0.74, down=False)
+        drawing.label(self.ax, x, y, title, ha="left", fontweight="bold", fontsize=15)
+        for k, line in enumerate(caption.split("\n")):
+            drawing.label(self.ax, x, y - 0.25 - 0.21 * k, line, ha="left", fontsize=_SMALL)
+
+    def layers(self):
+        along = (self.stops["attention"][0] + 0.06, self.stops["mlp"][1] - 0.06)
+        style = {"facecolor": "none", "edgecolor": plots.GREY, "linewidth": 1.6, "linestyle": (0, (3, 2))}
+        self.rectangle(along, (0.3, 2.92), zorder=0, **style)
+        x, y = self.at(sum(along) / 2, 0.15)
+        text = f"× {self.journey.layers} capas"
+        drawing.label(self.ax, x, y, text, rotation=90, fontsize=_SMALL, style="italic")
+
+    def share(self, i, weight):
+        x, y = self.at(self.stops["attention"][0] + 0.27, self.lane(i) + 0.05)
+        drawing.label(self.ax, x, y, f"{100 * weight:.0f} %", ha="left", fontsize=12, color=_SHARE)
+
+    def logits(self):
+        start, last = self.stops["logits"][0], self.lane(len(self.journey.tokens) - 1)
+        self.strip(start + 0.56, last, self.journey.final)
+        (x, y), (_, end) = self.at(start + 1.04, last), self.at(start + 1.24, last)
+        drawing.arrow(self.ax, (x, y), (x, end), width=1.8, mutation_scale=13)
+        self.bars(0.12, self.size[1] - start - 1.42, 0.28, 0.75)
+
+    def choice(self):
+        (x, y), top = self.at(self.middle("choice"), 1.4), self.size[1] - self.stops["logits"][0] - 1.42
+        self.line((self.size[1] - top, 2.55), (self.size[1] - top, 2.75), (self.middle("choice"), 2.75), color="black")
+        drawing.arrow(self.ax, (2.75, y), (x + 0.5, y), width=2, mutation_scale=13)
+        self.chip(x, y, self.journey.choices[0][0], plots.ORANGE)

@@ -1,0 +1,74 @@
+"""El Transformer por dentro: los números puestos son los del decodificador, y «estás aquí» sale donde se pide."""
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from course_utils.attention import capture_attention
+from course_utils.decoding import show_token
+from course_utils.illustrations import inside_transformer
+from course_utils.illustrations.session_01 import STAGES, THE_KING
+from course_utils.models import load_model
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def _texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_the_numbers_are_the_decoders_own():
+    model, tokenizer = load_model("decoder", "mini")
+    ids = tokenizer("El rey y la", return_tensors="pt").input_ids
+    with torch.no_grad():
+        out = model(ids, output_hidden_states=True)
+    best = out.logits[0, -1].softmax(-1).topk(4)
+    assert tuple(show_token(tokenizer, i) for i in ids[0].tolist()) == THE_KING.tokens
+    size = len(THE_KING.final)
+    for state, drawn in [
+        (out.hidden_states[0][0], THE_KING.vectors),
+        (out.hidden_states[-1][0, -1:], [THE_KING.final]),
+    ]:
+        torch.testing.assert_close(state[:, :size], torch.tensor(drawn), atol=0.0051, rtol=0)
+    shared = capture_attention(model, ids)[-1, 0].mean(0)[-1]
+    torch.testing.assert_close(shared, torch.tensor(THE_KING.attention), atol=0.00051, rtol=0)
+    assert [show_token(tokenizer, i) for i in best.indices.tolist()] == [name for name, _ in THE_KING.choices]
+    torch.testing.assert_close(best.values, torch.tensor([p for _, p in THE_KING.choices]), atol=0.00051, rtol=0)
+    assert (model.config.n_layer, model.config.vocab_size) == (THE_KING.layers, THE_KING.vocabulary)
+
+
+@pytest.mark.parametrize("vertical", [False, True])
+def test_every_stage_is_named_and_only_the_asked_one_is_here(vertical):
+    titles = {title for title, _ in STAGES.values()}
+    plain = _texts(inside_transformer(vertical=vertical))
+    assert titles <= set(plain) and "estás aquí" not in plain
+    seen = []
+    for stage in STAGES:
+        ax = inside_transformer(stage, vertical=vertical)
+        (pill,) = [text for text in ax.texts if text.get_text() == "estás aquí"]
+        (title,) = [text for text in ax.texts if text.get_text() == STAGES[stage][0]]
+        gap = abs(pill.get_position()[vertical] - title.get_position()[vertical])
+        assert gap < 0.8, "la señal está lejos de su etapa"
+        seen.append(pill.get_position())
+    assert len(set(seen)) == len(STAGES)
+
+
+@pytest.mark.parametrize("vertical", [False, True])
+def test_nothing_is_drawn_outside_or_on_top(vertical):
+    ax = inside_transformer("choice", vertical=vertical)
+    ax.figure.canvas.draw()
+    frame = ax.figure.bbox
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 and frame.y0 <= b.y0 and b.y1 <= frame.y1 for b in boxes)
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            assert not one.padded(-2).overlaps(other.padded(-2))
+
+
+def test_an_unknown_stage_is_refused():
+    with pytest.raises(ValueError, match=r"tokens, embeddings.*'cabeza'"):
+        inside_transformer("cabeza")
