@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -186,6 +187,41 @@ def echo(copies: Mapping[str, Sequence[float]]) -> Axes:
     ax.tick_params(labelsize=14)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=14, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return ax
+
+
+def variety_dots(groups: Mapping[str, Sequence[float]]) -> Axes:
+    """Cuánto se repite cada texto: una fila por grupo, un punto por texto y una raya en la mediana, con su número.
+
+    Parameters
+    ----------
+    groups : mapping of str to sequence of float
+        Nombre del grupo → la parte de bigramas distintos de cada texto, de 0 a 1.
+
+    Raises
+    ------
+    ValueError
+        Si no hay grupos, alguno está vacío o una parte no está entre 0 y 1.
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
+    if not groups or not all(len(values) and 0 <= min(values) <= max(values) <= 1 for values in groups.values()):
+        raise ValueError(f"Hacen falta grupos con partes entre 0 y 1; recibo {dict(groups)!r}.")
+    ax = plt.subplots(figsize=(8, 1.05 * len(groups) + 1.1), layout="constrained")[1]
+    looks = zip([DECODER, CHOSEN, PROMPT, WRITTEN], "osD^", strict=True)
+    for row, ((name, values), (color, marker)) in enumerate(zip(groups.items(), looks, strict=False)):
+        spread = [row + 0.07 * (k % 3 - 1) for k in range(len(values))]
+        ax.scatter(values, spread, s=85, color=color, marker=marker, alpha=0.75, edgecolors="black", linewidths=0.6)
+        middle = statistics.median(values)
+        ax.plot([middle, middle], [row - 0.3, row + 0.22], color="black", linewidth=3)
+        ax.text(middle, row - 0.36, f"{name}: {drawing.number(middle, 2)}", fontsize=16, ha="center", va="bottom")
+    ax.set(xlim=(-0.02, 1.14), ylim=(len(groups) - 0.6, -0.85), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
+    ax.set_xticklabels(["0: todo repetido", "", "0,5", "", "1: nada"], fontsize=14)
+    ax.set_xlabel("Bigramas distintos (con raya, la mediana)", fontsize=15)
+    ax.grid(axis="x", alpha=0.3)
+    ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
 
 
