@@ -5,53 +5,42 @@ Lo usan las figuras de las diapositivas. Los dibujos de datos (barras, curvas, m
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
-
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from . import _validate, plots
+from . import _validate
+from ._look import (  # noqa: F401 (de aquí los toman los demás)
+    BLUE,
+    CACHED,
+    CHOSEN,
+    DECODER,
+    ENCODER,
+    GREEN,
+    GREY,
+    MASKED,
+    MONO,
+    ORANGE,
+    PADDING,
+    PALE,
+    PROMPT,
+    PRUNED,
+    RED,
+    SANS,
+    WRITTEN,
+    check_mark,
+    fonts,
+    monospaced,
+    number,
+    percent,
+    register,
+    with_comma,
+)
 
-# Fondos claros de los colores del curso: encima se lee tinta negra desde la última fila.
-PALE = {plots.BLUE: "#D9E9F5", plots.ORANGE: "#FBE8BF", plots.GREEN: "#CFEDE3", plots.RED: "#FADFCE"}
-PALE[plots.GREY] = "#EEEEEE"
+register()
+
 SIZE = 18
-# Con cada letra del curso, la de matplotlib que pone los signos que le faltan: →, ε, √, ␣…
-SANS = ["Atkinson Hyperlegible", "DejaVu Sans"]
-MONO = ["Atkinson Hyperlegible Mono", "DejaVu Sans Mono"]
-
-
-def fonts() -> dict[str, list[str]]:
-    """La letra de las diapositivas, para dibujar con ella: ``with plt.rc_context(drawing.fonts()): …``.
-
-    Los archivos vienen con el curso (``data/letras``), así que se ve igual en cualquier máquina. Fuera del ``with`` no
-    cambia nada: matplotlib los conoce, pero no los usa si no se le piden.
-
-    Returns
-    -------
-    dict
-        Ajustes de matplotlib: la letra corriente y la de ancho fijo.
-    """
-    _register()
-    return {"font.family": SANS, "font.monospace": MONO}
-
-
-def monospaced() -> str | list[str]:
-    """La ``family`` de un texto de ancho fijo con la letra en uso; la del curso, con otra detrás para lo que no tiene.
-
-    Un «monospace» a secas no basta: matplotlib lo cambia por una sola letra, y «␣» saldría como un hueco.
-    """
-    return MONO if plt.rcParams["font.monospace"] == MONO else "monospace"
-
-
-@cache
-def _register() -> None:
-    for font in (files(__package__) / "data" / "letras").iterdir():
-        if font.name.endswith(".ttf"):
-            font_manager.fontManager.addfont(str(font))
 
 
 def canvas(width: float, height: float) -> Axes:
@@ -72,7 +61,7 @@ def canvas(width: float, height: float) -> Axes:
     return ax
 
 
-def box(ax: Axes, x: float, y: float, width: float, height: float, text="", color=plots.BLUE, **style) -> None:
+def box(ax: Axes, x: float, y: float, width: float, height: float, text="", color=BLUE, **style) -> None:
     """Una caja de esquinas redondas con el texto en el centro.
 
     Parameters
@@ -117,7 +106,7 @@ def arrow(ax: Axes, tail: tuple, head: tuple, bend: float = 0.0, color="black", 
     ax.annotate("", head, tail, arrowprops=style)
 
 
-def chips(ax: Axes, x: float, y: float, tokens, colors=plots.BLUE, size=SIZE, gap=0.08, height=0.46, **style) -> list:
+def chips(ax: Axes, x: float, y: float, tokens, colors=BLUE, size=SIZE, gap=0.08, height=0.46, **style) -> list:
     """Una fila de fichas de token, cada una tan ancha como su texto.
 
     Parameters

@@ -518,8 +518,12 @@ def _nll_per_row(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """(B, T, V) y (B, T) → (B, 2): suma de la NLL de cada fila (nats) y cuántos tokens cuenta."""
     logits = logits[0] if isinstance(logits, tuple) else logits
     targets = labels[:, 1:]
-    loss = torch.nn.functional.cross_entropy(
-        logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
+    # Fila a fila, y no de una vez: con las clases en medio y 262 144 de ellas, seis veces más lento.
+    loss = torch.stack(
+        [
+            torch.nn.functional.cross_entropy(row[:-1].float(), target, ignore_index=IGNORED, reduction="none")
+            for row, target in zip(logits, targets, strict=True)
+        ]
     )
     return torch.stack([loss.sum(1), (targets != IGNORED).sum(1).float()], dim=1)
 

@@ -1,10 +1,11 @@
 """Dibujos del curso: cada función recibe datos, dibuja en ``ax`` (o en uno nuevo) y devuelve el ``Axes``.
 
-Los colores son de la paleta de Okabe e Ito (2008), que se distingue con daltonismo; nada se dice solo con color.
+Los colores y la letra son los de ``_look``; los textos y las tablas para leer, los de ``cards``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,11 +16,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+from ._look import BLUE, GREEN, GREY, ORANGE, RED, monospaced, number, percent, register, tint, with_comma
+from .cards import show_table, show_text  # noqa: F401 (los cuadernos los toman de aquí)
+
+register()
 
 
 def _axes(ax: Axes | None, width: float = 8, height: float = 4) -> Axes:
-    return ax if ax is not None else plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return with_comma(ax if ax is not None else plt.subplots(figsize=(width, height), layout="constrained")[1])
 
 
 def plot_distribution(
@@ -57,10 +61,10 @@ def plot_distribution(
     ax = _axes(ax, height=0.34 * len(labels) + 1)
     y = np.arange(len(labels))
     bars = ax.barh(y, values, color=[ORANGE if label == highlight else BLUE for label in labels])
-    marks = [f"{100 * p:.1f} %" + (" ◀" if label == highlight else "") for label, p in probs.items()]
+    marks = [percent(p) + (" ◀" if label == highlight else "") for label, p in probs.items()]
     ax.bar_label(bars, marks, padding=4)
     ax.set(yticks=y, xlim=(0, 1.18 * max(xmax or max(values), 1e-9)), xlabel="Probabilidad", title=title)
-    ax.set_yticklabels(labels, fontfamily="monospace", parse_math=False)  # «$» es un token más
+    ax.set_yticklabels(labels, fontfamily=monospaced(), parse_math=False)  # «$» es un token más
     ax.invert_yaxis()
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.spines[["top", "right"]].set_visible(False)
@@ -107,7 +111,7 @@ def plot_trace(
             ax.text(
                 column,
                 row,
-                f"{label}  {100 * p:.0f} %",
+                f"{label}  {percent(p, 0)}",
                 ha="center",
                 va="center",
                 color=ink,
@@ -328,7 +332,7 @@ def plot_token_path(
     ax.set_title(title, fontsize=14)
     for x, name, value in [(0.05, "token", token), (0.19, "id", str(token_id))]:
         box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLUE, "linewidth": 2}
-        ax.text(x, 0.5, value, ha="center", va="center", fontsize=15, family="monospace", bbox=box, parse_math=False)
+        ax.text(x, 0.5, value, ha="center", va="center", fontsize=15, family=monospaced(), bbox=box, parse_math=False)
         ax.text(x, 0.68, name, ha="center", fontsize=13)
     vector = ax.inset_axes([0.34, 0.14, 0.28, 0.7])
     scaled = states / np.abs(states).max(1, keepdims=True).clip(1e-9)  # cada capa, a su escala: crecen al avanzar
@@ -408,7 +412,7 @@ def plot_beam_tree(
         color, mark, width = (ORANGE, " ★" if i == path[0] else mark, 4) if i in path else (color, mark, 2)
         start = (0.2 if parent == -1 else node.step + 0.34, y[parent])
         ax.plot([start[0], node.step + 0.66], [start[1], y[i]], style, color=color, linewidth=width, zorder=0)
-        text = f"{label(node.token_id)}{mark}\nΣ {node.total:.2f}   nota {node.score:.2f}"
+        text = f"{label(node.token_id)}{mark}\nΣ {number(node.total, 2)}   puntuación {number(node.score, 2)}"
         ink = "#555555" if node.status == "podada" else "black"
         edge = box | {"edgecolor": color, "linewidth": width / 1.5}
         ax.text(node.step + 1, y[i], text, color=ink, bbox=edge, **font)
@@ -481,7 +485,12 @@ def plot_histogram(
     ax.hist(values, bins=bins, color=BLUE, edgecolor="white")
     ax.axvline(middle, color=RED, linestyle="--", linewidth=2)
     ax.annotate(
-        f" mediana: {middle:.3g}", (middle, ax.get_ylim()[1]), color=RED, va="top", fontsize=12, annotation_clip=False
+        f" mediana: {number(middle, max(0, 2 - math.floor(math.log10(abs(middle) or 1))))}",
+        (middle, ax.get_ylim()[1]),
+        color=RED,
+        va="top",
+        fontsize=12,
+        annotation_clip=False,
     )
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -569,7 +578,7 @@ def plot_learning_curves(
         ax.margins(y=0.25)
         for epoch, value in zip(epochs, validation, strict=True):
             ax.annotate(
-                f"{value:.3f}", (epoch, value), (0, 13), textcoords="offset points", ha="center", fontsize=11,
+                number(value, 3), (epoch, value), (0, 13), textcoords="offset points", ha="center", fontsize=11,
                 bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             )  # fmt: skip
     if best < len(epochs):
@@ -615,17 +624,14 @@ class Surprise:
             raise ValueError(f"Hace falta un número por token; recibo {len(self.tokens)} y {len(self.bits)} bits.")
 
     def __repr__(self) -> str:
-        return " ".join(f"{token}({bits:.1f})" for token, bits in zip(self.tokens, self.bits, strict=True))
+        return " ".join(f"{token}({number(bits)})" for token, bits in zip(self.tokens, self.bits, strict=True))
 
     def _repr_html_(self) -> str:
         style = "display:inline-block;margin:1px;padding:2px 4px;color:#000;text-align:center;font-family:monospace"
         pieces = []
         for token, bits in zip(self.tokens, self.bits, strict=True):
-            share = min(max(bits, 0) / 16, 1)  # de blanco (0 bits) a naranja (16 o más)
-            color = "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
-            pieces.append(
-                f'<span style="{style};background:{color}">{escape(token)}<br><small>{bits:.1f}</small></span>'
-            )
+            said = f"{escape(token)}<br><small>{number(bits)}</small>"
+            pieces.append(f'<span style="{style};background:{tint(bits)}">{said}</span>')
         return f'<div style="line-height:1.3">{"".join(pieces)}</div>'
 
 
@@ -659,7 +665,7 @@ def plot_bars(
         raise ValueError(f"Hace falta al menos un valor y ninguno negativo; he recibido {dict(values)!r}.")
     ax = _axes(ax, width=9, height=0.5 * len(values) + 1.3)
     bars = ax.barh(list(values), list(values.values()), color=BLUE, height=0.7)
-    ax.bar_label(bars, [f"{v:.2f}" if v < 10 else f"{v:.0f}" for v in values.values()], padding=4, fontsize=12)
+    ax.bar_label(bars, [number(v, 2 if v < 10 else 0) for v in values.values()], padding=4, fontsize=12)
     ax.set(xlim=(0, 1.14 * max([*values.values(), 1e-9])), ylim=(len(values) - 0.5, -0.5))
     if reference is not None:
         ax.set_ylim(top=-1.1)
@@ -702,7 +708,9 @@ def plot_pairs(
     ax.plot(x, middle, "D--", color=RED, markersize=9, linewidth=3)
     for i, value in enumerate(middle):
         box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-        ax.text(i - 0.07, value, f"mediana {value:.0f}", color=RED, ha="right", va="center", fontsize=12, bbox=box)
+        ax.text(
+            i - 0.07, value, f"mediana {number(value, 0)}", color=RED, ha="right", va="center", fontsize=12, bbox=box
+        )
     ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.75, len(table) - 0.7))
     ax.set_xticks(x, list(columns), fontsize=12)
     ax.spines[["top", "right"]].set_visible(False)

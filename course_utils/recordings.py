@@ -20,6 +20,8 @@ from pathlib import Path
 import torch
 
 from . import decoding, scoring
+from ._look import check_mark, number
+from .cards import Card, columns, lines, pieces
 from .models import load_model
 
 FOLDER = Path(__file__).parent / "grabaciones"
@@ -63,6 +65,9 @@ class Recording:
         El día en que se grabó, AAAA-MM-DD.
     recipe : mapping or None
         Si el modelo está ajustado, cómo: lo que hace falta para repetirlo, su curva y lo que costó.
+    expected : str or None
+        Si el *prompt* pregunta algo, por dónde tiene que empezar una respuesta correcta. Entonces la etiqueta es
+        «condición · pregunta»: «2 ejemplos · La besó y se rieron los dos.».
 
     Notes
     -----
@@ -81,6 +86,12 @@ class Recording:
     logprobs: tuple[float, ...]
     date: str
     recipe: Mapping | None = None
+    expected: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """¿Empieza lo escrito por ``expected``?"""
+        return self.expected is not None and self.text.strip().startswith(self.expected)
 
     @property
     def text(self) -> str:
@@ -146,7 +157,7 @@ def record(
     text : str, optional
         El texto ajeno, detrás del *prompt*; entonces ``settings`` tiene que ser ``{"scored": True}``.
     **about
-        Lo demás de ``Recording``: ``label``, ``model``, ``profile``, ``date`` y ``recipe``; el nombre del modelo, en
+        Lo demás de ``Recording``: ``label``, ``profile``, ``date``, ``recipe`` y ``expected``; el nombre del modelo, en
         ``name``.
 
     Raises
@@ -170,7 +181,7 @@ def record(
         seed=seed,
         prompt_ids=tuple(prompt_ids),
         ids=tuple(ids),
-        tokens=_pieces(tokenizer, prompt_ids, ids),
+        tokens=pieces(tokenizer, prompt_ids, ids),
         logprobs=tuple(round(value, 4) for value in logprobs[: len(ids)]),
         model=about.pop("name"),
         **about,
@@ -214,17 +225,6 @@ def _selector(settings: Mapping, seed: int | None) -> decoding.Selector:
     return partial(decoding.sample, generator=torch.Generator().manual_seed(seed))
 
 
-def _pieces(tokenizer, prompt_ids: Sequence[int], ids: Sequence[int]) -> tuple[str, ...]:
-    """Lo que añade cada token al texto; los que dejan una letra a medias, nada hasta que se completa."""
-    pieces, shown = [], len(_decode(tokenizer, prompt_ids))
-    for end in range(1, len(ids) + 1):
-        text = _decode(tokenizer, [*prompt_ids, *ids[:end]])
-        complete = not text.endswith("\ufffd") or end == len(ids)
-        pieces.append(text[shown:] if complete else "")
-        shown = len(text) if complete else shown
-    return tuple(pieces)
-
-
 def _decode(tokenizer, ids: Sequence[int]) -> str:
     return tokenizer.decode(list(ids), skip_special_tokens=True)
 
@@ -253,7 +253,7 @@ def problems(recording: Recording, model, tokenizer) -> list[str]:
         return [f"el prompt {recording.prompt!r} no da los ids grabados: lo han cambiado"]
     if not len(ids) == len(recording.tokens) == len(recording.logprobs) > 0:
         return [f"hay {len(ids)} ids, {len(recording.tokens)} tokens y {len(recording.logprobs)} log-probabilidades"]
-    if _pieces(tokenizer, prompt_ids, ids) != recording.tokens:
+    if pieces(tokenizer, prompt_ids, ids) != recording.tokens:
         return [f"los ids no dan el texto grabado, {recording.text!r}"]
     logits = _logits(model, prompt_ids + ids, len(ids))  # (N, V)
     found = logits.log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0].tolist()
@@ -308,51 +308,178 @@ def describe(settings: Mapping, seed: int | None = None) -> str:
     return ", ".join(parts).replace(".", ",")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Grabaciones listas para ver: en un cuaderno, con color; donde no hay HTML, como texto. ``live``: las del mini."""
-
-    recordings: tuple[Recording, ...]
-    live: tuple[Recording, ...]
-
-    def __repr__(self) -> str:
-        lines = []
-        for pair in zip(self.recordings, self.live, strict=True):
-            lines += [f"── {pair[0].label} ──"]
-            lines += [f"[{r.model}] {r.prompt}▶{r.text}{_cost(r)}" for r in pair]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
-        rows = []
-        for pair in zip(self.recordings, self.live, strict=True):
-            columns = "".join(f'<div style="flex:1 1 260px;min-width:0">{_card(r)}</div>' for r in pair)
-            rows.append(
-                f"<p><strong>{escape(pair[0].label)}</strong></p>"
-                f'<div style="display:flex;flex-wrap:wrap;gap:0 24px;overflow-wrap:anywhere">{columns}</div>'
-            )
-        return f'<div style="max-width:960px">{"".join(rows)}</div>'
-
-
-def show(name: str) -> Shown:
-    """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
-
-    El *prompt* va en gris y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+def hits(recordings: Sequence[Recording]) -> dict[str, tuple[int, int]]:
+    """De cada condición, cuántas respuestas son correctas y cuántas preguntas hay: ``{"2 ejemplos": (9, 12), …}``.
 
     Raises
     ------
     ValueError
-        Lo mismo que ``load`` y ``load_model``.
+        Si alguna grabación no tiene ``expected``: no se sabe cuál era la respuesta.
     """
-    recordings = load(name)
+    if unknown := [r.label for r in recordings if r.expected is None]:
+        raise ValueError(f"No sé qué respuesta era la correcta en {unknown[0]!r}: no tiene expected.")
+    totals: dict[str, tuple[int, int]] = {}
+    for r in recordings:
+        right, asked = totals.get(_condition(r), (0, 0))
+        totals[_condition(r)] = (right + r.right, asked + 1)
+    return totals
+
+
+def _condition(recording: Recording) -> str:
+    return recording.label.partition(" · ")[0]
+
+
+def _question(recording: Recording) -> str:
+    return recording.label.partition(" · ")[2]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Grabaciones listas para ver: en un cuaderno, con color; donde no hay HTML, como texto. ``live``: las del mini.
+
+    Las que tienen la misma etiqueta van juntas: lo mismo, con otro modelo. Las que tienen una respuesta correcta, en
+    una tabla.
+    """
+
+    recordings: tuple[Recording, ...]
+    live: tuple[Recording, ...]
+
+    @property
+    def rows(self) -> dict[str, list[Recording]]:
+        """Lo de cada etiqueta: las grabaciones y, al final, lo del mini, que es lo mismo para todas ellas."""
+        rows: dict[str, list[Recording]] = {}
+        small = {live.label: live for live in self.live}
+        for recording in self.recordings:
+            rows.setdefault(recording.label, []).append(recording)
+        return {label: [*those, small[label]] for label, those in rows.items()}
+
+    @property
+    def answered(self) -> bool:
+        """¿Tienen todas una respuesta correcta?"""
+        return bool(self.recordings) and all(r.expected is not None for r in self.recordings)
+
+    def __repr__(self) -> str:
+        if self.answered:
+            return "\n".join(_answers_text(those) for those in (self.recordings, self.live))
+        blocks = []
+        for label, those in self.rows.items():
+            blocks += [f"── {label} ──", *(f"{_card(r)}{_cost(r)}" for r in those)]
+        return "\n".join([*blocks, *_recipes(self.recordings)])
+
+    def _repr_html_(self) -> str:
+        # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
+        if self.answered:
+            body = columns([*map(_answers_html, (self.recordings, self.live))]) + _prompts_html(self.recordings)
+        else:
+            body = "".join(
+                f"<p><strong>{escape(label)}</strong></p>{columns([_card(r).to_html() for r in those])}"
+                for label, those in self.rows.items()
+            )
+        body += "".join(f"<p><small>{escape(line)}</small></p>" for line in _recipes(self.recordings))
+        return f'<div style="max-width:960px">{body}</div>'
+
+
+def _answers_text(recordings: Sequence[Recording]) -> str:
+    lines = []
+    for condition, (right, asked) in hits(recordings).items():
+        lines.append(f"── {recordings[0].model}: {condition}, {right} de {asked} ──")
+        lines += [f"{_verdict(r)} ← {_question(r)}" for r in recordings if _condition(r) == condition]
+    return "\n".join(lines)
+
+
+def _answers_html(recordings: Sequence[Recording]) -> str:
+    """Una tabla: una pregunta por fila, una condición por columna, y al final los aciertos."""
+    totals, answers = hits(recordings), {(_question(r), _condition(r)): r for r in recordings}
+    questions = {_question(r): r.expected for r in recordings}
+    rows = [_row("th", ["", *totals])]
+    for question, expected in questions.items():
+        found = [answers.get((question, condition)) for condition in totals]
+        rows.append(_row("td", [f"{question} ({expected})", *(_verdict(r) if r else "" for r in found)]))
+    rows.append(_row("th", ["aciertos", *(f"{right} de {asked}" for right, asked in totals.values())]))
+    how = ", ".join(part for part in (recordings[0].how, recordings[0].date) if part)
+    head = f"<p><em>{escape(recordings[0].model)}</em><br><small>{escape(how)}</small></p>"
+    return f"{head}<table>{''.join(rows)}</table>"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    style = 'style="text-align:left;vertical-align:top;white-space:normal"'
+    return "<tr>" + "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _verdict(recording: Recording) -> str:
+    """«✓ alegre»: la primera línea de lo escrito, y si es lo que se esperaba."""
+    first = next(iter(recording.text.strip().splitlines()), "")
+    return f"{check_mark(recording.right)} {first or '(nada)'}"
+
+
+def _prompts_html(recordings: Sequence[Recording]) -> str:
+    """El *prompt* de la primera pregunta en cada condición: lo que cambia de una a otra."""
+    first = {}
+    for recording in recordings:
+        first.setdefault(_condition(recording), recording.prompt)
+    return "".join(
+        f"<p><small>El <em>prompt</em> de la primera fila, {escape(condition)}:</small></p>"
+        f"<blockquote><p>{lines(prompt)}</p></blockquote>"
+        for condition, prompt in first.items()
+    )
+
+
+def _recipes(recordings: Sequence[Recording]) -> list[str]:
+    """De cada modelo ajustado, cómo se hizo, lo que costó y para qué sirvió."""
+    lines = {}
+    for r in recordings:
+        if r.recipe is not None:
+            cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
+            minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
+            first, last, before, after = (
+                number(x, 2) for x in (losses[0][1], losses[-1][1], bits["before"], bits["after"])
+            )
+            lines[r.model] = (
+                f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
+                f"La pérdida, de {first} en el primer lote a {last} en el último; los chistes de prueba, de {before} a "
+                f"{after} bits por carácter."
+            )
+    return list(lines.values())
+
+
+def show(name: str, only: Sequence[str] | None = None) -> Shown:
+    """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
+
+    El *prompt* va en azul y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
+
+    Parameters
+    ----------
+    name : str
+        El grupo.
+    only : sequence of str, optional
+        Solo aquellas cuya etiqueta empieza por alguno de estos: ``only=["cuento"]``.
+
+    Raises
+    ------
+    ValueError
+        Lo mismo que ``load`` y ``load_model``; o si ninguna etiqueta empieza por alguno de ``only`` (dice las que hay).
+    """
+    recordings = _chosen(load(name), only)
     model, tokenizer = load_model("decoder", "mini")
-    return Shown(recordings, tuple(_live(recording, model, tokenizer) for recording in recordings))
+    unique = {recording.label: recording for recording in reversed(recordings)}  # de cada etiqueta, la primera
+    return Shown(recordings, tuple(_live(unique[label], model, tokenizer) for label in reversed(unique)))
+
+
+def _chosen(recordings: tuple[Recording, ...], only: Sequence[str] | None) -> tuple[Recording, ...]:
+    if only is None:
+        return recordings
+    only = [only] if isinstance(only, str) else list(only)
+    labels = list(dict.fromkeys(r.label for r in recordings))
+    if lost := [start for start in only if not any(label.startswith(start) for label in labels)]:
+        raise ValueError(f"Ninguna grabación empieza por {lost[0]!r}. Las que hay: {'; '.join(labels)}.")
+    return tuple(r for r in recordings if r.label.startswith(tuple(only)))
 
 
 def _live(recording: Recording, model, tokenizer) -> Recording:
     """Lo mismo, con el modelo pequeño, ahora."""
     text = recording.text if recording.settings.get("scored") else None
-    about = {"label": recording.label, "name": "el modelo del curso, en vivo", "profile": "mini", "date": ""}
+    about = {"label": recording.label, "expected": recording.expected, "profile": "mini", "date": ""}
+    about["name"] = "el modelo del curso, en vivo"
     return record(model, tokenizer, recording.prompt, recording.settings, recording.seed, text=text, **about)
 
 
@@ -361,30 +488,9 @@ def _cost(recording: Recording) -> str:
     if not recording.settings.get("scored"):
         return ""
     bits = -sum(recording.logprobs) / math.log(2) / len(recording.text)
-    return f" ({bits:.2f} bits por carácter)".replace(".", ",")
+    return f" ({number(bits, 2)} bits por carácter)"
 
 
-def _card(recording: Recording) -> str:
+def _card(recording: Recording) -> Card:
     how = ", ".join(part for part in (recording.how, recording.date) if part)
-    head = f"<em>{escape(recording.model)}</em><br><small>{escape(how + _cost(recording))}</small>"
-    prompt = f'<span style="color:#767676">{_lines(recording.prompt)}</span>' if recording.prompt else ""
-    new = "".join(
-        f'<span style="color:#000;background:{_tint(logprob)}" title="{_percent(logprob)}">{_lines(token)}</span>'
-        for token, logprob in zip(recording.tokens, recording.logprobs, strict=True)
-        if token
-    )
-    return f"<p>{head}</p><blockquote><p>{prompt}{new}</p></blockquote>"
-
-
-def _lines(text: str) -> str:
-    return escape(text).replace("\n", "<br>")
-
-
-def _tint(logprob: float) -> str:
-    """De blanco (0 bits de sorpresa) a naranja (16 o más), como en la sesión 05."""
-    share = min(max(-logprob / math.log(2), 0) / 16, 1)
-    return "#" + "".join(f"{round(255 + share * (c - 255)):02X}" for c in (0xE6, 0x9F, 0x00))
-
-
-def _percent(logprob: float) -> str:
-    return f"{100 * math.exp(logprob):.1f} %".replace(".", ",")
+    return Card(recording.prompt, recording.tokens, recording.logprobs, recording.model, how + _cost(recording))

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 import nbformat
 import pytest
 from absent import missing
-from cuadernos import NOTEBOOKS, ROOT, STUDENT, read
+from cuadernos import NOTEBOOKS, ROOT, SESSIONS, STUDENT, read
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import browser as browser_script
@@ -267,8 +267,9 @@ def answer_quiz(screen, index: int, questions: list):
 
 def solve(screen, number: str):
     """Un ejercicio pendiente pasa a estar bien cuando se escribe su solución y se repite la comprobación."""
-    exercise, check = (screen.position(f"{kind}-{number.replace('.', '-')}") for kind in ("ejercicio", "comprueba"))
-    solved = read(NOTEBOOKS / "soluciones" / screen.name).cells[exercise]
+    names = [f"{kind}-{number.replace('.', '-')}" for kind in ("ejercicio", "comprueba")]
+    exercise, check = map(screen.position, names)
+    (solved,) = (cell for cell in read(NOTEBOOKS / "soluciones" / screen.name).cells if cell.id == names[0])
     assert f"⏳ Ejercicio {number}: pendiente" in screen.cells.nth(check).locator(".jp-OutputArea").text_content()
     screen.write(exercise, solved.source)
     screen.run_cell(exercise)
@@ -281,35 +282,30 @@ def solve(screen, number: str):
 def move_the_explorer(screen):
     """Sesión 03: los mandos cambian el dibujo, los botones escriben, y un mal valor se explica."""
     area = screen.run_cell(screen.position("explorador")).locator(".jp-OutputArea")
-    image, text, handle = area.locator("img"), area.locator("pre"), area.locator(".noUi-handle").first
+    text, handle = area.locator("blockquote"), area.locator(".noUi-handle").first
+    bar = area.locator("div[style*=width]").filter(has_text="%").first
 
-    def picture():
-        return image.evaluate("async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())].join()")
+    def moved(before):
+        screen.page.wait_for_function("([bar, before]) => bar.innerHTML !== before", arg=[bar.element_handle(), before])
 
-    def changed(before):
-        screen.page.wait_for_function(
-            "([image, before]) => image.src !== before", arg=[image.element_handle(), before[0]]
-        )
-        assert picture() != before[1]
-
-    before = image.get_attribute("src"), picture()
+    before = bar.inner_html()
     handle.press("ArrowLeft")  # un paso: temperatura 0,95
-    changed(before)
+    moved(before)
     assert area.locator(".widget-readout").first.text_content() == "0.95"
     start = text.text_content()
-    before = image.get_attribute("src"), picture()
     area.get_by_role("button", name="La favorita").click()
-    changed(before)
+    screen.page.wait_for_function("([text, before]) => text.textContent !== before", arg=[text.element_handle(), start])
     assert text.text_content().startswith(start) and len(text.text_content()) > len(start)
     screen.shot("explorador", area)
+    area.get_by_role("button", name="Deshacer").click()
     handle.press("Home")
-    area.get_by_text("La temperatura debe ser").wait_for()
+    area.get_by_text("no hay dado que tirar").wait_for()
     screen.shot("explorador-error", area)
     handle.press("End")
-    area.get_by_text("La temperatura debe ser").wait_for(state="detached")
+    area.get_by_text("no hay dado que tirar").wait_for(state="detached")
     area.locator("input[type=text]").first.fill(HOSTILE)
     area.locator("input[type=text]").first.press("Enter")
-    area.locator("pre").get_by_text(HOSTILE).wait_for()
+    area.locator("blockquote").get_by_text(HOSTILE).wait_for()
     assert screen.page.evaluate("window.fired") is None
 
 
@@ -318,7 +314,7 @@ def see_the_surprise(screen):
     area = screen.cells.nth(screen.position("sorpresa-frase")).locator(".jp-OutputArea")
     tokens = area.locator("span[style*=background]")
     texts = tokens.all_text_contents()
-    assert len(texts) > 5 and all(re.search(r"\S\s*\d+\.\d$", text) for text in texts)
+    assert len(texts) > 5 and all(re.search(r"\S\s*\d+,\d$", text) for text in texts)
     colours = tokens.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
     assert len(set(colours)) > 3
     screen.shot("sorpresa", area)
@@ -330,10 +326,10 @@ FROM_OUTSIDE = {"/assets/colab-badge.svg", "/npm/mathjax@3/es5/tex-svg.js"}
 EXTRA = {"03": move_the_explorer, "05": see_the_surprise}
 
 
-@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.relative_to(NOTEBOOKS).as_posix())
 def test_a_student_runs_the_notebook(path, open_notebook):
     session = path.stem[:2]
-    screen = open_notebook(path.name)
+    screen = open_notebook(path.relative_to(NOTEBOOKS).as_posix())
     screen.shot("abierto")
     screen.run_all()
     screen.shot("ejecutado")
@@ -341,12 +337,14 @@ def test_a_student_runs_the_notebook(path, open_notebook):
     figures = sum("image/png" in o.get("data", {}) for c in screen.book.cells for o in c.get("outputs", []))
     assert screen.outputs("image/png").count() >= figures > 0
     assert all(screen.outputs("image/png").locator("img").evaluate_all("all => all.map(one => one.naturalWidth)"))
-    for when in ("antes", "despues"):
+    for when in ("antes", "despues") if path in SESSIONS else ():
         questions = json.loads((NOTEBOOKS / "quizzes" / f"{session}_{when}.json").read_text(encoding="utf-8"))
         assert "$" not in json.dumps(questions)
         answer_quiz(screen, screen.position(f"cuestionario-{when}"), questions)
-    solve(screen, f"{int(session)}.1")
-    if session in EXTRA:
+    if path in SESSIONS:
+        first = next(cell.id for cell in screen.book.cells if cell.id.startswith("ejercicio-"))
+        solve(screen, first.removeprefix("ejercicio-").replace("-", "."))
+    if session in EXTRA and path in SESSIONS:
         EXTRA[session](screen)
     assert screen.failures() == []
     assert {urlsplit(url).path for url in screen.outside} <= FROM_OUTSIDE
@@ -355,18 +353,26 @@ def test_a_student_runs_the_notebook(path, open_notebook):
 # --- Lo que escribe un modelo no se ejecuta -------------------------------------------------------------
 
 HOSTILE = '<script>window.fired = 1</script><img src="no-existe.png" onerror="window.fired = 1">'
-HTML_WRITERS = {"plots.py": "_repr_html_", "widgets.py": "w.HTML("}  # los que prueba el cuaderno de abajo
+HTML_WRITERS = {"plots.py", "widgets.py", "cards.py", "recordings.py"}  # los que prueba el cuaderno de abajo
 HOSTILE_CELLS = [
     f"hostile = {HOSTILE!r}\n"
-    "from course_utils import decoding, plots\n"
+    "from course_utils import cards, decoding, plots\n"
     "from course_utils.checks import check\n"
     "from course_utils.models import load_model\n"
     "from course_utils.strategies import compare_strategies\n"
-    "from course_utils.widgets import Explorer\n"
+    "from course_utils.recordings import Shown, record\n"
+    "from course_utils.widgets import EpochSlider, Explorer, SentenceBox\n"
     "model, tokenizer = load_model('decoder', 'mini')\n"
     "ids = tokenizer(hostile, return_tensors='pt').input_ids",
     "Explorer(model, tokenizer, hostile)",
+    "SentenceBox(model, tokenizer, hostile)",
+    "card = cards.Card(hostile, (hostile,), (-1.0,), hostile)\nEpochSlider([(hostile, card), ('después', card)])",
     "plots.Surprise([hostile, hostile], [1.0, 9.0])",
+    "plots.show_text(ids, tokenizer, prompt_length=9, labels=[hostile])",
+    "plots.show_table([{hostile: hostile}], caption=hostile)",
+    "about = {'label': hostile, 'name': hostile, 'profile': '', 'date': ''}\n"
+    "made = record(model, tokenizer, hostile, {'max_new_tokens': 3}, **about)\n"
+    "Shown((made,), (made,))",
     "decoding.generate(model, ids, max_new_tokens=2, top_n=2).table(tokenizer)",
     "mine = {hostile: {'select': decoding.sample}}\n"
     "compare_strategies(model, tokenizer, hostile, mine, samples=2, max_new_tokens=4)",

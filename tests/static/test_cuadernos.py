@@ -360,7 +360,7 @@ def needs_javascript(output) -> bool:
         "application/javascript" in data
         or any("widget" in mime for mime in data)
         or bool(re.search(r"<script|\son\w+\s*=|<iframe", text))
-        or "Explorador interactivo" in data.get("text/plain", "")
+        or "aparece al ejecutar esta celda" in data.get("text/plain", "")
     )
 
 
@@ -377,11 +377,11 @@ def without_javascript(book, index: int) -> str | None:
         said = [text for q in questions for a in q["answers"] for text in (q["question"], a["answer"], a["feedback"])]
         lost = [text for text in said if html.unescape(text) not in before]
         return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
-    if "Explorer(" in source:
+    if re.search(r"\b(Explorer|EpochSlider|SentenceBox)\(", source):
         after = next((cell for cell in book.cells[index + 1 :] if cell.cell_type == "code"), {"outputs": []})
-        drawn = any("image/png" in output.get("data", {}) for output in after["outputs"])
-        return None if drawn else "la celda de código siguiente no dibuja lo mismo"
-    return "no es un cuestionario ni un explorador"
+        shown = {kind for output in after["outputs"] for kind in output.get("data", {})}
+        return None if shown & {"image/png", "text/html"} else "la celda de código siguiente no enseña lo mismo"
+    return "no es un cuestionario ni un mando"
 
 
 @all_notebooks

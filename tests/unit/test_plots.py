@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 
 from course_utils import decoding, plots
 from course_utils.decoding import BeamNode
+from course_utils.drawing import number
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ def test_distribution_shows_the_numbers():
     ax = DRAWINGS[0](None)
     assert [bar.get_width() for bar in ax.patches] == [0.5, 0.2]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["␣la", "␣un"]
-    assert texts(ax) == ["50.0 %", "20.0 % ◀"]
+    assert texts(ax) == ["50,0 %", "20,0 % ◀"]
     assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # la primera, arriba
 
@@ -95,10 +96,10 @@ def test_beam_tree_shows_kept_pruned_and_winner():
     ax = DRAWINGS[-2](None)
     shown = texts(ax)
     assert "El $" in shown and "y 1 podada más" in shown and len(shown) == 7
-    assert "t5\nΣ -0.50   nota -0.50" in shown
+    assert "t5\nΣ −0,50   puntuación −0,50" in shown
     assert any("t7 ✗" in t for t in shown) and not any("t8" in t for t in shown)
-    assert [t for t in shown if "★" in t] == ["t9 ★\nΣ -1.50   nota -0.75"]
-    assert [t for t in shown if "■" in t] == ["t5 ■\nΣ -2.50   nota -1.25"]
+    assert [t for t in shown if "★" in t] == ["t9 ★\nΣ −1,50   puntuación −0,75"]
+    assert [t for t in shown if "■" in t] == ["t5 ■\nΣ −2,50   puntuación −1,25"]
     assert len(ax.lines) == 5 and sum(line.get_linestyle() == "--" for line in ax.lines) == 1
     assert [t.get_text() for t in ax.get_xticklabels()] == ["", "Paso 1", "Paso 2"]
 
@@ -110,7 +111,7 @@ def test_beam_tree_of_a_real_search(model):
         ax = plots.plot_beam_tree(found.tree, str)
         ax.figure.canvas.draw()
         winner = next(t for t in texts(ax) if "★" in t)
-        assert f"nota {found.scores[0].item():.2f}" in winner
+        assert f"puntuación {number(found.scores[0].item(), 2)}" in winner
 
 
 def test_strategies_have_a_point_each_and_a_legend():
@@ -203,7 +204,7 @@ def test_learning_curves_mark_the_best_epoch():
     assert "sobreajuste" in [t.get_text() for t in ax.texts]
     assert "sobreajuste" not in [t.get_text() for t in plots.plot_learning_curves([4, 3], [4, 3]).texts]
     close = plots.plot_learning_curves(None, [4, 3.5, 3.75])
-    assert {"4.000", "3.500", "3.750"} <= {t.get_text() for t in close.texts}
+    assert {"4,000", "3,500", "3,750"} <= {t.get_text() for t in close.texts}
     for train, validation in [([1, 2], [1]), (None, [])]:
         with pytest.raises(ValueError, match="un valor por época"):
             plots.plot_learning_curves(train, validation)
@@ -225,7 +226,7 @@ def test_session_05_draws_on_the_given_axes_or_a_new_one(draw):
 def test_bars_show_names_numbers_and_the_reference():
     ax = DRAWINGS_05[0](None)
     assert [bar.get_width() for bar in ax.patches] == [4096, 1.547]
-    assert {"4096", "1.55", " azar"} <= set(texts(ax))
+    assert {"4096", "1,55", " azar"} <= set(texts(ax))
     assert [line.get_xdata()[0] for line in ax.lines] == [2]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # la primera, arriba
 
@@ -243,11 +244,11 @@ def test_windows_are_on_a_logarithmic_axis_with_their_sizes():
 
 def test_surprise_is_escaped_and_can_be_read_without_html():
     shown = plots.Surprise(["␣a", "<b>", "&", "$"], [0.04, 16.0, 99.0, 8.0])
-    assert repr(shown) == "␣a(0.0) <b>(16.0) &(99.0) $(8.0)"
+    assert repr(shown) == "␣a(0,0) <b>(16,0) &(99,0) $(8,0)"
     html = shown._repr_html_()
     assert "<b>" not in html and "&lt;b&gt;" in html and "&amp;<" in html and "<script" not in html
-    for number in ("0.0", "16.0", "99.0", "8.0"):
-        assert f"<small>{number}</small>" in html
+    for bits in ("0,0", "16,0", "99,0", "8,0"):
+        assert f"<small>{bits}</small>" in html
     assert html.count("background:#FFFFFF") == 0 and html.count("background:#E69F00") == 2  # 16 bits o más
     assert html.count("<span") == html.count("</span>") == 4
 

@@ -49,7 +49,7 @@ def functions() -> dict:
 
 def draw(function, path: Path) -> None:
     """Dibuja y guarda una figura, sin dejar cambiado el estilo de nadie."""
-    with plt.rc_context(STYLE):
+    with plt.style.context(["course_utils.curso", STYLE]):
         drawn = function()
         figure = drawn if isinstance(drawn, plt.Figure) else drawn.get_figure()
         path.parent.mkdir(parents=True, exist_ok=True)
