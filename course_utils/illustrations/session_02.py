@@ -183,7 +183,7 @@ def echo(copies: Mapping[str, Sequence[float]]) -> Axes:
         ax.text(len(ratios) + 0.12, places[name], text, va="center", color=color, fontsize=15, fontweight="bold")
     ax.axhline(1, color=PADDING, linestyle=":", linewidth=2)
     count = sizes.pop()
-    ax.set(xlim=(0.7, count + 0.9), ylim=(0, None), xticks=range(1, count + 1))
+    ax.set(xlim=(0.7, count + 0.9), ylim=(0, 1.12 * tops[-1][0]), xticks=range(1, count + 1))
     ax.set_xlabel("Vez que sale la frase", fontsize=15)
     ax.set_ylabel("Probabilidad (primera vez = 1)", fontsize=15)
     ax.tick_params(labelsize=14)
