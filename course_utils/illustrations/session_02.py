@@ -172,16 +172,18 @@ def echo(copies: Mapping[str, Sequence[float]]) -> Axes:
         )
     ax = plt.subplots(figsize=(8, 4.6), layout="constrained")[1]
     looks = zip([PROMPT, DECODER, WRITTEN, CHOSEN], ["o-", "s--", "^-.", "D:"], strict=True)
+    tops = sorted((values[-1] / values[0], name) for name, values in copies.items())
+    room, places = 0.055 * tops[-1][0], {}  # dos números que caerían uno encima de otro se separan
+    for ratio, name in tops:
+        places[name] = max(ratio, max(places.values(), default=-1) + room)
     for (name, values), (color, style) in zip(copies.items(), looks, strict=False):
         ratios = [p / values[0] for p in values]
         ax.plot(range(1, len(ratios) + 1), ratios, style, color=color, linewidth=2.5, markersize=9, label=name)
-        ax.annotate(
-            f"× {drawing.number(ratios[-1])}", (len(ratios), ratios[-1]), (8, 0), textcoords="offset points",
-            va="center", color=color, fontsize=15, fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
+        text = f"× {drawing.number(ratios[-1])}"
+        ax.text(len(ratios) + 0.12, places[name], text, va="center", color=color, fontsize=15, fontweight="bold")
     ax.axhline(1, color=PADDING, linestyle=":", linewidth=2)
     count = sizes.pop()
-    ax.set(xlim=(0.7, count + 0.9), ylim=(0, None), xticks=range(1, count + 1))
+    ax.set(xlim=(0.7, count + 0.9), ylim=(0, 1.12 * tops[-1][0]), xticks=range(1, count + 1))
     ax.set_xlabel("Vez que sale la frase", fontsize=15)
     ax.set_ylabel("Probabilidad (primera vez = 1)", fontsize=15)
     ax.tick_params(labelsize=14)
@@ -218,8 +220,8 @@ def variety_dots(groups: Mapping[str, Sequence[float]]) -> Axes:
         ax.plot([middle, middle], [row - 0.3, row + 0.22], color="black", linewidth=3)
         ax.text(middle, row - 0.36, f"{name}: {drawing.number(middle, 2)}", fontsize=16, ha="center", va="bottom")
     ax.set(xlim=(-0.02, 1.14), ylim=(len(groups) - 0.6, -0.85), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
-    ax.set_xticklabels(["0: todo repetido", "", "0,5", "", "1: nada"], fontsize=14)
-    ax.set_xlabel("Bigramas distintos (con raya, la mediana)", fontsize=15)
+    ax.set_xticklabels(["0", "", "0,5", "", "1"], fontsize=14)
+    ax.set_xlabel("Bigramas distintos: 0, todo repetido; 1, nada", fontsize=15)
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right", "left"]].set_visible(False)
     return ax
