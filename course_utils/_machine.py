@@ -28,6 +28,11 @@ def free_memory() -> int:
     return max(free, 0)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Si lo que ha fallado es la memoria: cada biblioteca lo dice con su error."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)
+
+
 def peak_memory() -> float:
     """Bytes: lo más que ha ocupado este proceso hasta ahora."""
     try:

@@ -9,12 +9,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import TrainerCallback
 
 from . import _files, _validate
+from ._look import number
+from .cards import Table
 from .memorization import longest_shared as longest_shared
 
 IGNORED = -100  # el índice que la entropía cruzada de PyTorch no cuenta
@@ -228,7 +233,7 @@ def build_trainer(
     seed : int
         Semilla del orden y del azar del entrenamiento.
     progress : bool
-        Barra de progreso y tabla por época.
+        Barra de progreso y, en un cuaderno, tabla por época (``Progress``).
     **arguments
         Cualquier otro de ``transformers.TrainingArguments``: manda sobre los de aquí.
 
@@ -249,6 +254,7 @@ def build_trainer(
     Hu et al. (2021), arXiv:2106.09685 (LoRA). Se enseña en la sesión 04.
     """
     from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+    from transformers.utils.import_utils import is_in_notebook
 
     _validate.causal(model)
     _check_training(epochs, batch_size, learning_rate, patience, seed)
@@ -284,11 +290,12 @@ def build_trainer(
         "remove_unused_columns": False,
         "restore_callback_states_from_checkpoint": True,  # al continuar, la paciencia va por donde iba
         "dataloader_pin_memory": torch.cuda.is_available(),
-        "disable_tqdm": not progress,
+        "disable_tqdm": not progress or is_in_notebook(),  # en un cuaderno, la barra es la nuestra
         "report_to": "none",
         "seed": int(seed),
     }
-    stop = [EarlyStoppingCallback(early_stopping_patience=int(patience))] if patience is not None else []
+    callbacks = [EarlyStoppingCallback(early_stopping_patience=int(patience))] if patience is not None else []
+    callbacks += [Progress()] if progress and is_in_notebook() else []
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = Trainer(
         model=model,
@@ -299,10 +306,99 @@ def build_trainer(
         processing_class=tokenizer,
         compute_metrics=_mean_nll,
         preprocess_logits_for_metrics=_nll_per_row,
-        callbacks=stop,
+        callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # sin barra, escribiría un diccionario por época
     return trainer
+
+
+@dataclass
+class Training:
+    """Por dónde va un entrenamiento: se ve como barra y tabla en un cuaderno, y como texto en lo demás.
+
+    Parameters
+    ----------
+    title : str
+        Qué se entrena.
+    total : int
+        Cuántos pasos tiene.
+    done : int
+        Cuántos lleva.
+    losses : dict of int to dict of str to float
+        Época → pérdida (nats por token) de «entrenamiento» y, si se mide, de «validación».
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+
+    title: str
+    total: int
+    done: int = 0
+    losses: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Table:
+        """La pérdida de cada época, con coma decimal."""
+        names = [name for name in ("entrenamiento", "validación") if any(name in row for row in self.losses.values())]
+        rows = [
+            (str(epoch), *(number(row[name], 2) if name in row else "" for name in names))
+            for epoch, row in self.losses.items()
+        ]
+        return Table(("época", *names), tuple(rows))
+
+    def __repr__(self) -> str:
+        state = f"{self.title}: {self.done} de {self.total} pasos"
+        return f"{state}\n{self.table!r}" if self.losses else state
+
+    def _repr_html_(self) -> str:
+        bar = f'<progress value="{self.done}" max="{self.total}" style="width:12em"></progress>'
+        state = f"<div>{escape(self.title)}: {bar} {self.done} de {self.total} pasos</div>"
+        return state + (self.table._repr_html_() if self.losses else "")
+
+
+class Progress(TrainerCallback):
+    """La barra y la tabla por época de un ``Trainer``, en español; las suyas se quitan con ``disable_tqdm=True``.
+
+    Parameters
+    ----------
+    title : str
+        Qué se entrena, delante de la barra.
+
+    Notes
+    -----
+    Se enseña en la sesión 04.
+    """
+
+    def __init__(self, title: str = "Entrenando"):
+        self.title = title
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        from IPython.display import display
+
+        self.training = Training(self.title, state.max_steps)
+        self._show = display(self.training, display_id=True)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        before, self.training.done = self.training.done, state.global_step
+        if 50 * before // self.training.total != 50 * state.global_step // self.training.total:
+            self._update()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        names = {"entrenamiento": ("loss",), "validación": ("eval_nll", "eval_loss")}
+        for name, keys in names.items():
+            found = [logs[key] for key in keys if key in (logs or {})]
+            if found and hasattr(self, "training"):
+                self.training.losses.setdefault(round(state.epoch), {})[name] = found[0]
+                self._update()
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._update()
+        del self.training  # lo que se evalúe después no es de este entrenamiento
+
+    def _update(self):
+        if self._show is not None:  # fuera de un cuaderno no hay dónde
+            self._show.update(self.training)
 
 
 def add_lora(model, rank: int, *, seed: int = 0):

@@ -99,7 +99,7 @@ def test_every_figure_is_made_by_figures_py_and_shown():
 
 
 # Las que cambian al reconstruir un cuaderno, porque leen lo que quedó impreso en él; todas, en nightly.
-@pytest.mark.parametrize("name", ["04_antes_despues", "04_copia", "04_curvas", "04_lora", "04_medidas"])
+@pytest.mark.parametrize("name", ["04_copia", "04_curvas", "04_duelo", "04_olvido"])
 def test_stored_figures_say_what_the_notebook_prints(name, tmp_path):
     assert redrawn(name, tmp_path) is None
 

@@ -43,14 +43,15 @@ def prose(markdown: str) -> str:
     text = re.sub(r"\[[^\[\]]*\]\((?:https?:|enlace:)[^)]*\)", " ", text)
     text = re.sub(r"\]\([^)]*\)", "] ", text)
     text = re.sub(r"https?://\S+|[\w./-]+\.(?:py|md|toml|ipynb|cff|json|txt)\b|\w*_\w+", " ", text)
-    text = re.sub(r"<!-- *(?:cuestionario|enlace|id|plan|fin del plan|_class)[^\n]*?-->", " ", text)  # no son notas
+    marks = "cuestionario|enlace|id|plan|fin del plan|duracion|_class"  # no son notas
+    text = re.sub(rf"<!-- *(?:{marks})[^\n]*?-->", " ", text)
     text = re.sub(r"</?[a-zA-Z][^>]*>", " ", text)
     return html.unescape(text)
 
 
 def comments(code: str) -> str:
     """Los comentarios de una celda de código: también los lee quien estudia."""
-    return "\n".join(re.findall(r"(?:^|\s)#(?! *<|\|| fmt:) *(.*)$", code, re.M))
+    return "\n".join(re.findall(r"(?:^|\s)#(?! *<|\|| fmt:) *(?:@title |alt: )?(.*)$", code, re.M))
 
 
 def texts() -> dict[str, str]:
@@ -61,7 +62,7 @@ def texts() -> dict[str, str]:
         if path.name in NAMES:
             text = re.sub(r"^[-|].*$", "", text, flags=re.M)
         found[path.relative_to(ROOT).as_posix()] = prose(text)
-    for path in tracked("notebooks/fuente/*.md"):
+    for path in tracked("notebooks/fuente/**/*.md"):
         cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst").cells
         read = [prose(c.source) if c.cell_type == "markdown" else comments(c.source) for c in cells]
         found[path.relative_to(ROOT).as_posix()] = "\n".join(read)

@@ -5,6 +5,7 @@ import math
 import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -586,3 +587,32 @@ def test_a_strange_rank_is_refused(rank):
 def test_lora_needs_the_matrices_of_gpt2():
     with pytest.raises(ValueError, match="No sé dónde poner LoRA en Linear"):
         f.add_lora(torch.nn.Linear(2, 2), 4)
+
+
+# ---------------------------------------------------------------- la barra en español
+def test_the_bar_counts_its_steps_and_writes_each_epoch_with_a_comma(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, thing):
+            shown.append((repr(thing), thing._repr_html_()))
+
+    monkeypatch.setattr("IPython.display.display", lambda thing, display_id: Handle())
+    bar = f.Progress("Los chistes")
+    state = SimpleNamespace(max_steps=4, global_step=0, epoch=0.0)
+    bar.on_train_begin(None, state, None)
+    for step in range(1, 5):
+        state.global_step, state.epoch = step, step / 2
+        bar.on_step_end(None, state, None)
+        if step % 2 == 0:
+            bar.on_log(None, state, None, logs={"loss": 4.0 / step, "learning_rate": 0.1})
+            bar.on_log(None, state, None, logs={"eval_loss": 3.456, "eval_runtime": 1.0})
+    bar.on_train_end(None, state, None)
+    last_text, last_html = shown[-1]
+    assert last_text.splitlines()[0] == "Los chistes: 4 de 4 pasos"
+    cells = [[cell.strip() for cell in line.split("|")] for line in last_text.splitlines()[1:]]
+    assert cells == [["época", "entrenamiento", "validación"], ["1", "2,00", "3,46"], ["2", "1,00", "3,46"]]
+    assert 'value="4" max="4"' in last_html and "1,00" in last_html
+    before = len(shown)
+    bar.on_log(None, state, None, logs={"eval_loss": 9.0})  # lo que se evalúe al acabar no es del entrenamiento
+    assert len(shown) == before
