@@ -173,7 +173,7 @@ def echo(copies: Mapping[str, Sequence[float]]) -> Axes:
     ax = plt.subplots(figsize=(8, 4.6), layout="constrained")[1]
     looks = zip([PROMPT, DECODER, WRITTEN, CHOSEN], ["o-", "s--", "^-.", "D:"], strict=True)
     tops = sorted((values[-1] / values[0], name) for name, values in copies.items())
-    room, places = 0.055 * tops[-1][0], {}  # dos números que caerían uno encima de otro se separan
+    room, places = 0.09 * tops[-1][0], {}  # dos números que caerían uno encima de otro se separan
     for ratio, name in tops:
         places[name] = max(ratio, max(places.values(), default=-1) + room)
     for (name, values), (color, style) in zip(copies.items(), looks, strict=False):
