@@ -66,7 +66,8 @@ def temperatura():
     fig, axes = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained", sharey=True)
     for ax, (t, p) in zip(axes, six.items(), strict=True):
         title = f"τ = {number(t)}: {percent(sum(p), 0)} entre las seis"
-        plots.plot_distribution(dict(zip(names, p, strict=False)), xmax=six[0.5][0], highlight=names[0], title=title, ax=ax)
+        bars = dict(zip(names, p, strict=False))
+        plots.plot_distribution(bars, xmax=six[0.5][0], highlight=names[0], title=title, ax=ax)
         ax.set(xlabel="", xticks=[], xlim=(0, 1.6 * six[0.5][0]))
     axes[0].set_ylim(5.6, -0.6)
     return fig
