@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = options.add_argument
     add("--output", type=Path, required=True, metavar="CARPETA", help="carpeta de trabajo y de resultados")
-    add("--profile", metavar="PERFIL", help="mini o completo (por defecto, el de CURSO_PERFIL o mini)")
+    add("--profile", metavar="PERFIL", help="mini, mediano o completo (por defecto, el de CURSO_PERFIL o mini)")
     add("--model", type=Path, metavar="CARPETA", help="parte del modelo de esta carpeta y no del perfil")
     add("--epochs", type=float, default=10, metavar="N", help="épocas como mucho (por defecto, 10)")
     add("--lora", type=int, nargs="?", const=8, metavar="RANGO", help="solo adaptadores LoRA (sin número, de rango 8)")
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--patience", type=int, default=2, metavar="N", help="épocas sin mejorar antes de parar (por defecto, 2)")
     add("--packing", action="store_true", help="varios chistes por fila, si el modelo los separa")
     add("--seed", type=int, default=0, metavar="N", help="semilla del orden y del azar (por defecto, 0)")
+    add("--log-steps", type=int, metavar="N", help="apunta la pérdida cada N pasos (por defecto, una vez por época)")
     add("--resume", action="store_true", help="continúa el entrenamiento que haya en --output")
     add("--cpu", action="store_true", help="no usa la GPU aunque la haya")
     return parser

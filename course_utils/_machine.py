@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")  # el límite de un contenedor (Docker, JupyterHub) en Linux
@@ -25,6 +26,23 @@ def free_memory() -> int:
         cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())["inactive_file"]
         free = min(free, limit - used + int(cached))
     return max(free, 0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Si lo que ha fallado es la memoria: cada biblioteca lo dice con su error."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)
+
+
+def peak_memory() -> float:
+    """Bytes: lo más que ha ocupado este proceso hasta ahora."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def in_gb(size: float) -> str:

@@ -193,16 +193,18 @@ def check_models() -> Result:
 
 def check_mediano() -> Result:
     """El LLM opcional: si está instalado, si está entero y si ya se ha preparado. Sin él, el curso se da igual."""
-    folder = mediano.ready_folder()
-    if mediano.is_ready(folder):
-        return Result("mediano", OK, f"preparado, en {folder}")
-    if not mediano.is_installed():
+    folder, model = mediano.ready_folder(), mediano.GEMMA
+    ready = mediano.is_ready(folder)
+    if not ready and not mediano.is_installed():
         return Result("mediano", OK, "no está instalado; es opcional (make llm, 238 MB)")
     try:
-        mediano.find_parts()
+        checkpoint("decoder", "mediano") if ready else mediano.check_installed()
     except ValueError as error:
-        return Result("mediano", WARNING, *str(error).rsplit(". ", 1))
-    return Result("mediano", OK, f"instalado; se preparará la primera vez que se use, en {folder}")
+        return Result("mediano", WARNING, *str(error).split(". ", 1))
+    if ready:
+        return Result("mediano", OK, f"preparado y entero, en {folder}")
+    needs = f"hacen falta {in_gb(model.disk)} de disco y {in_gb(model.memory)} de memoria"
+    return Result("mediano", OK, f"instalado; se preparará en {folder} la primera vez que se use ({needs})")
 
 
 def check_data(folder: Path = _DATA) -> Result:

@@ -7,7 +7,8 @@
 
 En la carpeta de ``--output`` quedan los puntos de control, ``modelo/`` (el de la mejor época, entero y con su
 tokenizador: se carga con ``AutoModelForCausalLM.from_pretrained``), ``adaptador/`` si es LoRA y ``resultado.json`` con
-las cifras. El último en escribirse es ``resultado.json``: si está, está todo.
+las cifras. El último en escribirse es ``resultado.json``: si está, está todo. Con LoRA y el perfil mediano queda solo
+el adaptador, que se pone encima del modelo con ``peft.PeftModel.from_pretrained(modelo, ".../adaptador")``.
 
 Ctrl+C guarda lo hecho y para; un corte más brusco deja el último punto de control, uno por época. Con ``--resume``
 acaba igual que si no se hubiera cortado: los mismos pesos y las mismas evaluaciones. Un punto de control a medio
@@ -33,7 +34,9 @@ import torch
 import torch.distributed as dist
 from transformers import TrainerCallback, logging
 
+from . import _validate, mediano
 from ._files import atomic_write
+from ._machine import peak_memory
 from .finetuning import build_trainer, bytes_needed, check_output_dir, row_length, tokenize
 from .jokes import load_jokes, load_literary
 from .models import get_profile, load_model
@@ -183,10 +186,12 @@ def run(args) -> dict | None:
         **_best(trainer.state),
         "perplejidad_antes": before,
         "perplejidad_despues": _perplexities(trainer, sets),
+        "curva": _curve(trainer.state),
         "segundos": round(seconds, 1),  # si se continuó, los del último tramo
+        "memoria_gb": round(peak_memory() / 1e9, 1),
     }
     if main:
-        _save(trainer, args.output, result)
+        _save(trainer, args.output, result, whole=not _adapter_only(args))
     return result
 
 
@@ -200,6 +205,8 @@ def _prepare(args):
     processes = int(os.environ.get("WORLD_SIZE", 1))  # lo pone accelerate launch
     if args.batch % processes:
         raise ValueError(f"El lote ({args.batch}) debe ser múltiplo del número de procesos ({processes}).")
+    if args.log_steps is not None:
+        _validate.count("--log-steps", args.log_steps)
     check_same_run(args.output, args)
     jokes = load_jokes(profile)
     model, tokenizer = load_model("decoder", profile)
@@ -217,8 +224,10 @@ def _prepare(args):
         lora_rank=args.lora,
         seed=args.seed,
         use_cpu=args.cpu,
+        **({"logging_strategy": "steps", "logging_steps": args.log_steps} if args.log_steps else {}),
     )
-    check_output_dir(args.output, needed=bytes_needed(trainer.model) + weights)  # al final, modelo/, que va entero
+    whole = 0 if _adapter_only(args) else weights  # al final, modelo/
+    check_output_dir(args.output, needed=bytes_needed(trainer.model) + whole)
     main = trainer.is_world_process_zero()
     if main:
         atomic_write(args.output / "argumentos.json", json.dumps(options(args), indent=1) + "\n")
@@ -250,14 +259,27 @@ def _best(state) -> dict[str, float]:
     return {"mejor_epoca": epochs[state.best_global_step], "nll_validacion": state.best_metric}
 
 
-def _save(trainer, output: Path, result: dict) -> None:
+def _curve(state) -> dict[str, list]:
+    """La pérdida de entrenamiento y la NLL de validación, en nats por token: parejas de paso y valor."""
+    names = {"entrenamiento": "loss", "validacion": "eval_nll"}
+    return {name: [[e["step"], round(e[key], 4)] for e in state.log_history if key in e] for name, key in names.items()}
+
+
+def _adapter_only(args) -> bool:
+    """¿Queda solo el adaptador? Con LoRA, si el modelo viene en un paquete: entero pesa 1 GB y ya lo tienes."""
+    packaged = not args.model and get_profile(args.profile).sources["decoder"].startswith(mediano.PIP)
+    return packaged and args.lora is not None
+
+
+def _save(trainer, output: Path, result: dict, whole: bool = True) -> None:
     model = trainer.model
     if hasattr(model, "peft_config"):
         model.save_pretrained(output / "adaptador")
-        model = model.merge_and_unload()
-    model.config.use_cache = True  # el Trainer la apaga para entrenar
-    model.save_pretrained(output / "modelo")
-    trainer.processing_class.save_pretrained(output / "modelo")
+        model = model.merge_and_unload() if whole else None
+    if model is not None:
+        model.config.use_cache = True  # el Trainer la apaga para entrenar
+        model.save_pretrained(output / "modelo")
+        trainer.processing_class.save_pretrained(output / "modelo")
     text = json.dumps(result, ensure_ascii=False, indent=1)
     atomic_write(output / "resultado.json", text + "\n")
     print(text)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._files import exclusive, sha256, writable
-from ._machine import free_memory, in_gb
+from ._machine import free_memory, in_gb, out_of_memory
 
 PIP = "pip:"  # en un perfil, ni carpeta ni Hub: un modelo que llega en un paquete
 _INSTALL = 'Instálalo con «make llm» o con «python -m pip install "course-utils[llm]"»: son 238 MB.'
@@ -85,9 +85,7 @@ def model_folder() -> Path:
     model, target = GEMMA, ready_folder()
     if is_ready(target):
         return target
-    find_parts()
-    if importlib.util.find_spec("gguf") is None:
-        raise ValueError(f"Para preparar {model.package} falta el paquete «gguf». {_INSTALL} {_MINI}")
+    check_installed()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(target.with_name(f".{target.name}.lock"), _say_waiting) as locked:
@@ -127,7 +125,7 @@ def is_ready(folder: Path) -> bool:
 
 
 def is_installed() -> bool:
-    """Si está el paquete que pide los trozos; ``find_parts`` dice si están todos."""
+    """Si está el paquete que pide los trozos; ``check_installed`` dice si está todo."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return bool(importlib.metadata.version(GEMMA.package))
     return False
@@ -138,6 +136,19 @@ def _say_waiting() -> None:
 
 
 # ---------------------------------------------------------------- los trozos
+def check_installed() -> None:
+    """Que estén todos los trozos y el lector de GGUF.
+
+    Raises
+    ------
+    ValueError
+        Si falta algo: dice qué y con qué orden se instala.
+    """
+    find_parts()
+    if importlib.util.find_spec("gguf") is None:
+        raise ValueError(f"Para preparar {GEMMA.package} falta el paquete «gguf». {_INSTALL} {_MINI}")
+
+
 def find_parts() -> list[importlib.metadata.PackagePath]:
     """Los ficheros con los trozos, en orden, según la lista de lo instalado: no se importa ningún paquete.
 
@@ -365,11 +376,13 @@ def _trouble(model: Packaged, folder: Path, error: BaseException) -> str:
             f"No queda sitio en el disco de {folder}: preparar {model.package} necesita {in_gb(model.disk)}. Libera "
             "espacio, o elige otra carpeta con la variable CURSO_CACHE, y repite: no ha quedado nada a medias."
         )
-    if isinstance(error, MemoryError) or "allocate memory" in text:
+    if out_of_memory(error):
         return (
             f"No queda memoria: preparar {model.package} necesita {in_gb(model.memory)}. Cierra programas y otros "
             f"cuadernos y repite. {_MINI}"
         )
-    if isinstance(error, PermissionError) or getattr(error, "errno", None) in (errno.EROFS, errno.ENOTDIR):
+    number = re.search(r"os error (\d+)", text)  # los de Rust, que llegan como texto
+    number = int(number[1]) if number else getattr(error, "errno", None)
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EFBIG):
         return f"En {folder} no se puede escribir ({text}). Elige otra carpeta con la variable CURSO_CACHE y repite."
     return f"No he podido preparar {model.package} ({text}). Repite; si vuelve a pasar: {_reinstall([model.package])}"

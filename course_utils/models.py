@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import mediano
 from ._files import sha256
-from ._machine import free_memory, in_gb
+from ._machine import free_memory, in_gb, out_of_memory
 from .hub import download, hub_reachable, repeat_remedy
 
 __all__ = [
@@ -189,7 +189,7 @@ def load_model(role: str, profile: str | Profile | None = None):
     Se enseña en la sesión 02.
     """
     folder, source, remedy = _find(role, profile)
-    _check_memory(folder, remedy)
+    needed = _check_memory(folder, remedy)
     import torch
     import transformers
 
@@ -200,6 +200,8 @@ def load_model(role: str, profile: str | Profile | None = None):
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:
+        if out_of_memory(error):  # quien la limita no siempre lo dice antes
+            raise ValueError(_no_memory(folder, needed)) from error
         raise ValueError(f"No he podido leer el modelo de {folder}: {error}. {remedy}") from error
     if info["missing_keys"]:
         missing = ", ".join(sorted(info["missing_keys"])[:3])
@@ -323,8 +325,8 @@ def _check_safetensors(file: Path, remedy: str) -> None:
         ) from error
 
 
-def _check_memory(folder: Path, remedy: str) -> None:
-    """Que el modelo quepa: cada parámetro ocupa 4 bytes (float32), estén como estén guardados."""
+def _check_memory(folder: Path, remedy: str) -> int:
+    """Que el modelo quepa: cada parámetro ocupa 4 bytes (float32), estén como estén guardados. Devuelve esos bytes."""
     import safetensors
 
     needed = 0
@@ -335,7 +337,12 @@ def _check_memory(folder: Path, remedy: str) -> None:
     with contextlib.suppress(Exception):  # si no se sabe cuánta queda, se intenta
         free = free_memory()
     if free < needed:
-        raise ValueError(
-            f"El modelo de {folder} no cabe en la memoria: hacen falta {in_gb(needed)} y quedan {in_gb(free)}. Cierra "
-            "programas y otros cuadernos, o usa Colab."
-        )
+        raise ValueError(_no_memory(folder, needed, f" y quedan {in_gb(free)}"))
+    return needed
+
+
+def _no_memory(folder: Path, needed: int, free: str = "") -> str:
+    return (
+        f"El modelo de {folder} no cabe en la memoria: hacen falta {in_gb(needed)}{free}. Cierra programas y otros "
+        "cuadernos, o usa Colab."
+    )

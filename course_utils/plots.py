@@ -712,6 +712,7 @@ def plot_pairs(
             i - 0.07, value, f"mediana {number(value, 0)}", color=RED, ha="right", va="center", fontsize=12, bbox=box
         )
     ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.75, len(table) - 0.7))
+    ax.yaxis.set_major_formatter(lambda value, _: number(value, 0))
     ax.set_xticks(x, list(columns), fontsize=12)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from . import decoding, scoring
-from ._look import number
-from .cards import Card, columns, pieces
+from ._look import check_mark, number
+from .cards import Card, columns, lines, pieces
 from .models import load_model
 
 FOLDER = Path(__file__).parent / "grabaciones"
@@ -65,6 +65,9 @@ class Recording:
         El día en que se grabó, AAAA-MM-DD.
     recipe : mapping or None
         Si el modelo está ajustado, cómo: lo que hace falta para repetirlo, su curva y lo que costó.
+    expected : str or None
+        Si el *prompt* pregunta algo, por dónde tiene que empezar una respuesta correcta. Entonces la etiqueta es
+        «condición · pregunta»: «2 ejemplos · La besó y se rieron los dos.».
 
     Notes
     -----
@@ -83,6 +86,12 @@ class Recording:
     logprobs: tuple[float, ...]
     date: str
     recipe: Mapping | None = None
+    expected: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """¿Empieza lo escrito por ``expected``?"""
+        return self.expected is not None and self.text.strip().startswith(self.expected)
 
     @property
     def text(self) -> str:
@@ -148,7 +157,7 @@ def record(
     text : str, optional
         El texto ajeno, detrás del *prompt*; entonces ``settings`` tiene que ser ``{"scored": True}``.
     **about
-        Lo demás de ``Recording``: ``label``, ``model``, ``profile``, ``date`` y ``recipe``; el nombre del modelo, en
+        Lo demás de ``Recording``: ``label``, ``profile``, ``date``, ``recipe`` y ``expected``; el nombre del modelo, en
         ``name``.
 
     Raises
@@ -299,27 +308,141 @@ def describe(settings: Mapping, seed: int | None = None) -> str:
     return ", ".join(parts).replace(".", ",")
 
 
+def hits(recordings: Sequence[Recording]) -> dict[str, tuple[int, int]]:
+    """De cada condición, cuántas respuestas son correctas y cuántas preguntas hay: ``{"2 ejemplos": (9, 12), …}``.
+
+    Raises
+    ------
+    ValueError
+        Si alguna grabación no tiene ``expected``: no se sabe cuál era la respuesta.
+    """
+    if unknown := [r.label for r in recordings if r.expected is None]:
+        raise ValueError(f"No sé qué respuesta era la correcta en {unknown[0]!r}: no tiene expected.")
+    totals: dict[str, tuple[int, int]] = {}
+    for r in recordings:
+        right, asked = totals.get(_condition(r), (0, 0))
+        totals[_condition(r)] = (right + r.right, asked + 1)
+    return totals
+
+
+def _condition(recording: Recording) -> str:
+    return recording.label.partition(" · ")[0]
+
+
+def _question(recording: Recording) -> str:
+    return recording.label.partition(" · ")[2]
+
+
 @dataclass(frozen=True)
 class Shown:
-    """Grabaciones listas para ver: en un cuaderno, con color; donde no hay HTML, como texto. ``live``: las del mini."""
+    """Grabaciones listas para ver: en un cuaderno, con color; donde no hay HTML, como texto. ``live``: las del mini.
+
+    Las que tienen la misma etiqueta van juntas: lo mismo, con otro modelo. Las que tienen una respuesta correcta, en
+    una tabla.
+    """
 
     recordings: tuple[Recording, ...]
     live: tuple[Recording, ...]
 
+    @property
+    def rows(self) -> dict[str, list[Recording]]:
+        """Lo de cada etiqueta: las grabaciones y, al final, lo del mini, que es lo mismo para todas ellas."""
+        rows: dict[str, list[Recording]] = {}
+        small = {live.label: live for live in self.live}
+        for recording in self.recordings:
+            rows.setdefault(recording.label, []).append(recording)
+        return {label: [*those, small[label]] for label, those in rows.items()}
+
+    @property
+    def answered(self) -> bool:
+        """¿Tienen todas una respuesta correcta?"""
+        return bool(self.recordings) and all(r.expected is not None for r in self.recordings)
+
     def __repr__(self) -> str:
+        if self.answered:
+            return "\n".join(_answers_text(those) for those in (self.recordings, self.live))
         blocks = []
-        for pair in zip(self.recordings, self.live, strict=True):
-            blocks += [f"── {pair[0].label} ──", *(f"{_card(r)}{_cost(r)}" for r in pair)]
-        return "\n".join(blocks)
+        for label, those in self.rows.items():
+            blocks += [f"── {label} ──", *(f"{_card(r)}{_cost(r)}" for r in those)]
+        return "\n".join([*blocks, *_recipes(self.recordings)])
 
     def _repr_html_(self) -> str:
-        return "".join(
-            f"<p><strong>{escape(pair[0].label)}</strong></p>{columns([_card(r).to_html() for r in pair])}"
-            for pair in zip(self.recordings, self.live, strict=True)
-        )
+        # Sin JavaScript ni hojas de estilo: GitHub los quita. En un teléfono, una columna debajo de la otra.
+        if self.answered:
+            body = columns([*map(_answers_html, (self.recordings, self.live))]) + _prompts_html(self.recordings)
+        else:
+            body = "".join(
+                f"<p><strong>{escape(label)}</strong></p>{columns([_card(r).to_html() for r in those])}"
+                for label, those in self.rows.items()
+            )
+        body += "".join(f"<p><small>{escape(line)}</small></p>" for line in _recipes(self.recordings))
+        return f'<div style="max-width:960px">{body}</div>'
 
 
-def show(name: str, only: Sequence[str] = ()) -> Shown:
+def _answers_text(recordings: Sequence[Recording]) -> str:
+    lines = []
+    for condition, (right, asked) in hits(recordings).items():
+        lines.append(f"── {recordings[0].model}: {condition}, {right} de {asked} ──")
+        lines += [f"{_verdict(r)} ← {_question(r)}" for r in recordings if _condition(r) == condition]
+    return "\n".join(lines)
+
+
+def _answers_html(recordings: Sequence[Recording]) -> str:
+    """Una tabla: una pregunta por fila, una condición por columna, y al final los aciertos."""
+    totals, answers = hits(recordings), {(_question(r), _condition(r)): r for r in recordings}
+    questions = {_question(r): r.expected for r in recordings}
+    rows = [_row("th", ["", *totals])]
+    for question, expected in questions.items():
+        found = [answers.get((question, condition)) for condition in totals]
+        rows.append(_row("td", [f"{question} ({expected})", *(_verdict(r) if r else "" for r in found)]))
+    rows.append(_row("th", ["aciertos", *(f"{right} de {asked}" for right, asked in totals.values())]))
+    how = ", ".join(part for part in (recordings[0].how, recordings[0].date) if part)
+    head = f"<p><em>{escape(recordings[0].model)}</em><br><small>{escape(how)}</small></p>"
+    return f"{head}<table>{''.join(rows)}</table>"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    style = 'style="text-align:left;vertical-align:top;white-space:normal"'
+    return "<tr>" + "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _verdict(recording: Recording) -> str:
+    """«✓ alegre»: la primera línea de lo escrito, y si es lo que se esperaba."""
+    first = next(iter(recording.text.strip().splitlines()), "")
+    return f"{check_mark(recording.right)} {first or '(nada)'}"
+
+
+def _prompts_html(recordings: Sequence[Recording]) -> str:
+    """El *prompt* de la primera pregunta en cada condición: lo que cambia de una a otra."""
+    first = {}
+    for recording in recordings:
+        first.setdefault(_condition(recording), recording.prompt)
+    return "".join(
+        f"<p><small>El <em>prompt</em> de la primera fila, {escape(condition)}:</small></p>"
+        f"<blockquote><p>{lines(prompt)}</p></blockquote>"
+        for condition, prompt in first.items()
+    )
+
+
+def _recipes(recordings: Sequence[Recording]) -> list[str]:
+    """De cada modelo ajustado, cómo se hizo, lo que costó y para qué sirvió."""
+    lines = {}
+    for r in recordings:
+        if r.recipe is not None:
+            cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
+            minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
+            first, last, before, after = (
+                number(x, 2) for x in (losses[0][1], losses[-1][1], bits["before"], bits["after"])
+            )
+            lines[r.model] = (
+                f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
+                f"La pérdida, de {first} en el primer lote a {last} en el último; los chistes de prueba, de {before} a "
+                f"{after} bits por carácter."
+            )
+    return list(lines.values())
+
+
+def show(name: str, only: Sequence[str] | None = None) -> Shown:
     """Las grabaciones de un grupo, al lado de lo que escribe el modelo pequeño, en vivo, con lo mismo.
 
     El *prompt* va en azul y cada token nuevo, sobre un fondo más naranja cuanto menos lo esperaba su modelo.
@@ -329,30 +452,34 @@ def show(name: str, only: Sequence[str] = ()) -> Shown:
     name : str
         El grupo.
     only : sequence of str, optional
-        Solo las grabaciones cuya etiqueta empieza por alguno de estos textos.
+        Solo aquellas cuya etiqueta empieza por alguno de estos: ``only=["cuento"]``.
 
     Raises
     ------
     ValueError
-        Si ninguna etiqueta empieza así, y lo mismo que ``load`` y ``load_model``.
+        Lo mismo que ``load`` y ``load_model``; o si ninguna etiqueta empieza por alguno de ``only`` (dice las que hay).
     """
-    recordings = load(name)
-    if isinstance(only, str):
-        only = (only,)
-    if only:
-        chosen = tuple(r for r in recordings if r.label.startswith(tuple(only)))
-        if not chosen:
-            labels = ", ".join(r.label for r in recordings)
-            raise ValueError(f"Ninguna grabación de {name!r} empieza por {list(only)}. Las que hay: {labels}.")
-        recordings = chosen
+    recordings = _chosen(load(name), only)
     model, tokenizer = load_model("decoder", "mini")
-    return Shown(recordings, tuple(_live(recording, model, tokenizer) for recording in recordings))
+    unique = {recording.label: recording for recording in reversed(recordings)}  # de cada etiqueta, la primera
+    return Shown(recordings, tuple(_live(unique[label], model, tokenizer) for label in reversed(unique)))
+
+
+def _chosen(recordings: tuple[Recording, ...], only: Sequence[str] | None) -> tuple[Recording, ...]:
+    if only is None:
+        return recordings
+    only = [only] if isinstance(only, str) else list(only)
+    labels = list(dict.fromkeys(r.label for r in recordings))
+    if lost := [start for start in only if not any(label.startswith(start) for label in labels)]:
+        raise ValueError(f"Ninguna grabación empieza por {lost[0]!r}. Las que hay: {'; '.join(labels)}.")
+    return tuple(r for r in recordings if r.label.startswith(tuple(only)))
 
 
 def _live(recording: Recording, model, tokenizer) -> Recording:
     """Lo mismo, con el modelo pequeño, ahora."""
     text = recording.text if recording.settings.get("scored") else None
-    about = {"label": recording.label, "name": "el modelo del curso, en vivo", "profile": "mini", "date": ""}
+    about = {"label": recording.label, "expected": recording.expected, "profile": "mini", "date": ""}
+    about["name"] = "el modelo del curso, en vivo"
     return record(model, tokenizer, recording.prompt, recording.settings, recording.seed, text=text, **about)
 
 

@@ -241,12 +241,14 @@ def _bar(before: float, after: float, *, best: bool = False, left: int | None = 
     said = percent(after) + (" ◀" if best else "") + ("" if left is None else f" ({number(left, 0)} vivas)")
     said = "✂ cortada" if after == 0 and left is None else said
     base = "position:absolute;top:4px;height:18px;left:0"
+    mark = "border:1px dotted #555;border-right:2px solid #000;box-sizing:border-box"
+    word = "position:absolute;top:3px;line-height:20px;white-space:nowrap"
     share, ghost = 70 * after, 70 * before  # el 30 % de la derecha es para el número
     return (
         '<div style="position:relative;height:26px;width:100%">'
         f'<div style="{base};width:{share:.2f}%;background:{color}"></div>'
-        f'<div style="{base};width:{ghost:.2f}%;border:1px dotted #555;border-right:2px solid #000;box-sizing:border-box"></div>'
-        f'<span style="position:absolute;top:3px;line-height:20px;white-space:nowrap;left:{max(share, ghost) + 1:.2f}%">{said}</span>'
+        f'<div style="{base};width:{ghost:.2f}%;{mark}"></div>'
+        f'<span style="{word};left:{max(share, ghost) + 1:.2f}%">{said}</span>'
         "</div>"
     )
 

@@ -4,20 +4,32 @@
     python -m tools.record temperatura voces solo esos
 
 Necesita el modelo (`make llm`). Con la misma máquina y las mismas versiones sale lo mismo, salvo la fecha. Ningún
-texto se escoge: la semilla de cada grabación es su número dentro del grupo, y la primera que sale es la que queda.
-Cada grupo se comprueba en cuanto se graba.
+texto se escoge: la semilla de cada grabación es el número de su principio dentro del grupo, y la primera que sale es la
+que queda. Cada grupo se comprueba en cuanto se graba.
+
+Para «chistes», además, ajusta el modelo (una época de LoRA, unos minutos) y graba lo mismo antes y después. De lo
+ajustado solo queda aquí la receta: el adaptador va a una carpeta temporal, o a la de --adapter.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
+import importlib.metadata
+import json
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
 
 import course_utils
 from course_utils import recordings
+from course_utils.__main__ import _parser
 from course_utils._files import atomic_write
 from course_utils.jokes import load_jokes
 from course_utils.models import load_model
@@ -25,7 +37,18 @@ from course_utils.scoring import perplexity
 
 NAME = "Gemma 3 270M (Q4_K_M, bfloat16)"
 PROFILE = "mediano"
-Spec = tuple[str, str, dict, int | None]  # (etiqueta, prompt, ajustes, semilla)
+CURVE_TOLERANCE = 0.02  # nats, o bits por carácter: lo que cambia un ajuste de una máquina a otra
+
+
+class Spec(NamedTuple):
+    """Lo que hay que grabar."""
+
+    label: str
+    prompt: str
+    settings: dict
+    seed: int | None = None
+    expected: str | None = None
+
 
 STARTS = {
     "cuento": "Había una vez, en un pueblo junto al mar, una niña que",
@@ -37,9 +60,23 @@ UNICORNS = (
     "Y hay algo todavía más raro, porque los unicornios hablan español."
 )
 QUIXOTE = "En un lugar de la Mancha, de cuyo nombre no quiero acordarme, no ha mucho tiempo que vivía un hidalgo"
-COUNTRIES = ("Francia", "Italia", "Portugal", "Alemania", "Japón", "Perú", "Colombia", "Marruecos", "Cuba", "Australia")
+CAPITALS = {
+    "Francia": "París",
+    "Italia": "Roma",
+    "Portugal": "Lisboa",
+    "Alemania": "Berlín",
+    "Japón": "Tokio",
+    "Perú": "Lima",
+    "Colombia": "Bogotá",
+    "Marruecos": "Rabat",
+    "Cuba": "La Habana",
+    "Australia": "Canberra",
+}
+EXAMPLES = "La capital de España es Madrid.\nLa capital de Argentina es Buenos Aires.\n"
 CITIES = {"España": "Madrid", "México": "Ciudad de México", "Argentina": "Buenos Aires"}
-VOICE = "En {city}, un chico llama por teléfono a un amigo y le cuenta lo que le pasó ayer:\n—"  # solo cambia la ciudad
+CAR = "Hola, vivo en {city} y quiero comprar un coche de segunda mano. Mi presupuesto es de"  # solo cambia la ciudad
+GREETINGS = {"España": "¿Qué pasa, tío?", "México": "¿Qué onda, güey?", "Argentina": "¿Qué hacés, che?"}
+CALL = "—{greeting} ¿Qué hiciste ayer?\n—"  # solo cambia el saludo
 SENTENCES = {
     "corriente": "Mañana por la mañana tengo que ir al supermercado a comprar leche y pan.",
     "refrán": "No por mucho madrugar amanece más temprano.",
@@ -119,70 +156,81 @@ def sampled(tokens: int, **transforms) -> dict:
 def temperature_specs() -> Iterator[Spec]:
     for seed, (name, prompt) in enumerate(STARTS.items()):
         for t in (0.3, 0.7, 1.0, 1.5):
-            yield f"{name}, temperatura {t}".replace(".", ","), prompt, sampled(45, temperature=t), seed
+            yield Spec(f"{name}, temperatura {t}".replace(".", ","), prompt, sampled(45, temperature=t), seed)
 
 
 def loop_specs() -> Iterator[Spec]:
     for name, prompt in STARTS.items():
-        yield f"{name}, voraz", prompt, greedy(90), None
+        yield Spec(f"{name}, voraz", prompt, greedy(90))
 
 
 def nucleus_specs() -> Iterator[Spec]:
     """El mismo principio y la misma semilla, con temperatura alta: sin filtro y con cada uno de los dos."""
     for seed, (name, prompt) in enumerate(STARTS.items()):
         for label, transforms in {"sin filtro": {}, "top-p 0,9": {"top_p": 0.9}, "min-p 0,1": {"min_p": 0.1}}.items():
-            yield f"{name}, {label}", prompt, sampled(35, temperature=1.5, **transforms), seed
+            yield Spec(f"{name}, {label}", prompt, sampled(35, temperature=1.5, **transforms), seed)
 
 
 def beam_specs() -> Iterator[Spec]:
     for name, prompt in STARTS.items():
-        yield f"{name}, voraz", prompt, greedy(30), None
-        yield f"{name}, haz de 4", prompt, {"num_beams": 4, "max_new_tokens": 30}, None
+        yield Spec(f"{name}, voraz", prompt, greedy(30))
+        yield Spec(f"{name}, haz de 4", prompt, {"num_beams": 4, "max_new_tokens": 30})
 
 
 def space_specs() -> Iterator[Spec]:
     for prompt in ("La capital de Francia es", "Me gusta el café con"):
-        yield f"«{prompt}», sin espacio al final", prompt, greedy(12), None
-        yield f"«{prompt} », con espacio al final", prompt + " ", greedy(12), None
+        yield Spec(f"«{prompt}», sin espacio al final", prompt, greedy(12))
+        yield Spec(f"«{prompt} », con espacio al final", prompt + " ", greedy(12))
 
 
 def unicorn_specs() -> Iterator[Spec]:
     for seed in range(2):
-        yield f"intento {seed + 1}", UNICORNS, sampled(80, temperature=0.8, top_p=0.9), seed
+        yield Spec(f"intento {seed + 1}", UNICORNS, sampled(80, temperature=0.8, top_p=0.9), seed)
 
 
 def quixote_specs() -> Iterator[Spec]:
-    yield "con la frase de Cervantes", QUIXOTE, sampled(80, temperature=0.8, top_p=0.9), 0
+    yield Spec("con la frase de Cervantes", QUIXOTE, sampled(80, temperature=0.8, top_p=0.9), 0)
     manner = "Un párrafo a la manera de Cervantes, sobre un hidalgo y su teléfono móvil: "
-    yield "de encargo", manner.strip(), sampled(80, temperature=0.8, top_p=0.9), 1
+    yield Spec("de encargo", manner.strip(), sampled(80, temperature=0.8, top_p=0.9), 1)
 
 
 def surprise_specs() -> Iterator[Spec]:
     for name, sentence in SENTENCES.items():
-        yield name, sentence, {"scored": True}, None
+        yield Spec(name, sentence, {"scored": True})
 
 
 def shot_specs() -> Iterator[Spec]:
     for n in (0, 2, 4):
         examples = "".join(f"Escena: {scene}\nTono: {tone}\n\n" for scene, tone in SHOTS[:n])
         for scene, tone in SCENES:
-            label = f"{n} ejemplos · {scene} (es {tone})"
-            yield label, f"{examples}Escena: {scene}\nTono:", greedy(3), None
+            label = f"{n} ejemplos · {scene}"
+            yield Spec(label, f"{examples}Escena: {scene}\nTono:", greedy(3), None, tone)
 
 
 def capital_specs() -> Iterator[Spec]:
-    for country in COUNTRIES:
-        yield country, f"La capital de {country} es", greedy(6), None
+    """Lo mismo, a secas y con dos ejemplos delante."""
+    for condition, examples in {"sin ejemplos": "", "dos ejemplos": EXAMPLES}.items():
+        for country, capital in CAPITALS.items():
+            prompt = f"{examples}La capital de {country} es"
+            yield Spec(f"{condition} · {country}", prompt, greedy(6), None, capital)
 
 
 def voice_specs() -> Iterator[Spec]:
+    """Tres países. Con la ciudad cambian las cosas; la voz (vos, vosotros, el habla) no la sostiene.
+
+    Se probaron catorce principios, siempre con la semilla 0: en cinco cambia solo la ciudad, en dos el país y en siete
+    las palabras. En ninguno siguió hablando como el país: como mucho, repite el «güey» o el «che» que acaba de leer.
+    Se quedan el principio en el que más cambia lo que cuenta y un saludo.
+    """
     for country, city in CITIES.items():
-        yield country, VOICE.format(city=city), sampled(50, temperature=0.8, top_p=0.9), 0
+        yield Spec(f"ciudad, {country}", CAR.format(city=city), sampled(45, temperature=0.8, top_p=0.9), 0)
+    for country, greeting in GREETINGS.items():
+        yield Spec(f"saludo, {country}", CALL.format(greeting=greeting), sampled(45, temperature=0.8, top_p=0.9), 1)
 
 
 def joke_specs() -> Iterator[Spec]:
     for seed, prompt in enumerate(JOKES):
-        yield prompt, prompt, sampled(45, temperature=0.8, top_p=0.9), seed
+        yield Spec(prompt, prompt, sampled(45, temperature=0.8, top_p=0.9), seed)
 
 
 GROUPS: dict[str, Callable[[], Iterator[Spec]]] = {
@@ -201,36 +249,142 @@ GROUPS: dict[str, Callable[[], Iterator[Spec]]] = {
 }
 
 
-def record_group(name: str, model, tokenizer) -> tuple[recordings.Recording, ...]:
-    """Graba un grupo y lo comprueba.
+# ---------------------------------------------------------------- el modelo ajustado
+TUNED = f"{NAME}, tras una época de LoRA con los chistes del curso"
+COMMAND = (  # con todo escrito: que la receta no dependa de lo que se tome por defecto
+    "finetune --profile mediano --lora 8 --epochs 1 --batch 8 --lr 0.0005 --patience 2 --seed 0 --log-steps 1 --cpu"
+)
+
+
+def train(command: str, output: Path) -> dict:
+    """Ajusta el modelo en un proceso aparte y dice cómo; si en la carpeta ya está hecho con esa orden, no lo repite.
+
+    Raises
+    ------
+    ValueError
+        Si la orden no acaba bien.
+    """
+    run = [sys.executable, "-m", "course_utils", *command.split(), "--output", str(output)]
+    if not (output / "resultado.json").is_file() and subprocess.run(run, stdout=subprocess.DEVNULL).returncode:
+        raise ValueError(f"No ha acabado bien: {' '.join(run)}.")
+    return recipe(command, output)
+
+
+def recipe(command: str, output: Path) -> dict:
+    """Lo que dice de un ajuste su carpeta: los textos, los adaptadores, la curva, lo que costó y las versiones.
+
+    Raises
+    ------
+    ValueError
+        Si lo de la carpeta no lo hizo esa orden: dice qué opción cambia.
+    """
+    asked = vars(_parser().parse_args([*command.split(), "--output", str(output)]))
+    used = json.loads((output / "argumentos.json").read_text(encoding="utf-8"))
+    if changed := [name for name in used if used[name] != asked[name]]:
+        raise ValueError(f"El ajuste de {output} no es el de la receta: cambia --{changed[0]}, {used[changed[0]]}.")
+    result = json.loads((output / "resultado.json").read_text(encoding="utf-8"))
+    adapter = json.loads((output / "adaptador" / "adapter_config.json").read_text(encoding="utf-8"))
+    return {
+        "command": command,
+        "texts": texts(),
+        "lora": {name: adapter[name] for name in ("r", "lora_alpha", "lora_dropout")}
+        | {"matrices": sorted(adapter["target_modules"])},
+        "curve": result["curva"],
+        "cost": {"seconds": result["segundos"], "peak_gb": result["memoria_gb"]},
+        "threads": torch.get_num_threads(),
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+    }
+
+
+def texts() -> dict:
+    """Los chistes: cuántos hay en cada partición, y la suma de todos en su orden."""
+    parts = {name: list(part["text"]) for name, part in load_jokes("mini").items()}
+    whole = json.dumps(parts, ensure_ascii=False, sort_keys=True).encode("utf-8")
+    return {name: len(part) for name, part in parts.items()} | {"sha256": hashlib.sha256(whole).hexdigest()[:16]}
+
+
+def tuned(model, output: Path):
+    """El modelo con el adaptador puesto; cambia el que recibe."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, output / "adaptador").eval()
+
+
+def joke_bits(model, tokenizer) -> float:
+    """Bits por carácter en los chistes de prueba."""
+    return round(perplexity(model, tokenizer, list(load_jokes("mini")["test"]["text"])).bits_per_char, 4)
+
+
+def recipe_problems(said: Mapping, found: Mapping) -> list[str]:
+    """En qué no es una receta lo que ha salido al repetirla; las versiones y lo que costó pueden cambiar."""
+    exact = [
+        f"{name}: la receta dice {said[name]!r} y es {found[name]!r}"
+        for name in ("command", "texts", "lora")
+        if said[name] != found[name]
+    ]
+    numbers = []
+    for name, curve in said["curve"].items():
+        again = found["curve"][name]
+        if [step for step, _ in curve] != [step for step, _ in again]:
+            exact.append(f"curve, {name}: la receta tiene {len(curve)} puntos y salen {len(again)}, o en otros pasos")
+        else:
+            pairs = zip(curve, again, strict=True)
+            numbers += [(f"curve, {name}, paso {step}", value, other) for (step, value), (_, other) in pairs]
+    numbers += [(f"bits_per_char, {k}", v, found["bits_per_char"][k]) for k, v in said["bits_per_char"].items()]
+    return exact + [
+        f"{name}: la receta dice {value} y sale {other}"
+        for name, value, other in numbers
+        if not abs(value - other) <= CURVE_TOLERANCE
+    ]
+
+
+# ---------------------------------------------------------------- grabar
+def record_group(name: str, model, tokenizer, adapter: Path | None = None) -> tuple[recordings.Recording, ...]:
+    """Graba un grupo y lo comprueba; el de los chistes, antes y después del ajuste, que se deja en ``adapter``.
 
     Raises
     ------
     ValueError
         Si al puntuarlo otra vez no sale lo mismo: dice qué y en cuál.
     """
-    about = {"name": NAME, "profile": PROFILE, "date": datetime.date.today().isoformat()}
-    made = []
-    for label, prompt, settings, seed in GROUPS[name]():
-        prompt, text = ("", prompt) if settings.get("scored") else (prompt, None)
-        made.append(recordings.record(model, tokenizer, prompt, settings, seed, text=text, label=label, **about))
-        if found := recordings.problems(made[-1], model, tokenizer):
-            raise ValueError(f"{name}, {label}: {found[0]}.")
+    specs, about = list(GROUPS[name]()), {"name": NAME, "profile": PROFILE}
+    made = _record(specs, model, tokenizer, **about)
+    if name == "chistes":
+        with tempfile.TemporaryDirectory() as folder:
+            output = adapter or Path(folder) / "ajuste"
+            how, before = train(COMMAND, output), joke_bits(model, tokenizer)
+            model = tuned(model, output)
+            how["bits_per_char"] = {"before": before, "after": joke_bits(model, tokenizer)}
+            made += _record(specs, model, tokenizer, **about | {"name": TUNED, "recipe": how})
     return tuple(made)
+
+
+def _record(specs: Iterable[Spec], model, tokenizer, **about) -> list[recordings.Recording]:
+    made = []
+    about["date"] = datetime.date.today().isoformat()
+    for label, prompt, settings, seed, expected in specs:
+        prompt, text = ("", prompt) if settings.get("scored") else (prompt, None)
+        own = {"label": label, "expected": expected, "text": text}
+        made.append(recordings.record(model, tokenizer, prompt, settings, seed, **own, **about))
+        if found := recordings.problems(made[-1], model, tokenizer):
+            raise ValueError(f"{label}: {found[0]}.")
+    return made
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.record", description="Graba lo que escribe el mediano.")
     parser.add_argument("grupos", nargs="*", metavar="GRUPO", help=f"por defecto, todos: {', '.join(GROUPS)}")
-    names = parser.parse_args(argv).grupos or list(GROUPS)
+    parser.add_argument("--adapter", type=Path, metavar="CARPETA", help="dónde dejar el ajuste de «chistes»")
+    args = parser.parse_args(argv)
+    names = args.grupos or list(GROUPS)
     if unknown := [name for name in names if name not in GROUPS]:
         print(f"Error: no conozco {', '.join(unknown)}. Los grupos son: {', '.join(GROUPS)}.", file=sys.stderr)
         return 1
     try:
         recordings.FOLDER.mkdir(exist_ok=True)
-        model, tokenizer = load_model("decoder", PROFILE)
         for name in names:
-            made = record_group(name, model, tokenizer)
+            model, tokenizer = load_model("decoder", PROFILE)  # otra vez: el ajuste cambia el que recibe
+            made = record_group(name, model, tokenizer, args.adapter)
             atomic_write(recordings.FOLDER / f"{name}.json", recordings.dump(made))
             print(f"{name}: {len(made)} grabaciones, {sum(len(r.ids) for r in made)} tokens", flush=True)
     except ValueError as error:

@@ -312,7 +312,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "El salto de línea del final se queda",
-            _trims("—Buenos días.\n", "—Buenos días.\n  "),
+            _trims("—Buenos días.\n", "—Buenos días.\n  ", "—Buenos días. \n"),
             (
                 "Mira qué pasa con el salto de línea.",
                 "rstrip() sin argumentos quita también el salto de línea, que es un final de párrafo.",

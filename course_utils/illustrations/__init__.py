@@ -1,6 +1,44 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from .session_01 import inside_transformer
+from . import session_01, session_03, session_04, session_05
+from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
+from .session_03 import (
+    beam_frames,
+    knob_curves,
+    left_padded,
+    nucleus_staircase,
+    pruned_too_soon,
+    speculative_dialogue,
+    top_k_cut,
+)
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
+from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
 
-__all__ = ["forgetting", "inside_transformer", "labels_shifted", "lora_to_scale", "side_by_side"]
+__all__ = [
+    "beam_frames",
+    "chain",
+    "changed_word",
+    "duel",
+    "families",
+    "forgetting",
+    "inside_transformer",
+    "knob_curves",
+    "labels_shifted",
+    "left_padded",
+    "lora_to_scale",
+    "nucleus_staircase",
+    "perplexity_die",
+    "power",
+    "pruned_too_soon",
+    "qkv_strips",
+    "session_01",
+    "session_03",
+    "session_04",
+    "session_05",
+    "side_by_side",
+    "sliding_windows",
+    "speculative_dialogue",
+    "surprise_chips",
+    "top_k_cut",
+    "who_moved",
+]

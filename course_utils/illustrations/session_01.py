@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
@@ -110,6 +111,9 @@ def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, 
     sketch.mlp()
     sketch.logits()
     sketch.choice()
+    if here is None and not vertical:  # sin señal no hace falta sitio para ella
+        sketch.ax.figure.set_size_inches(sketch.size[0], 4.35)
+        sketch.ax.set_ylim(0, 4.35)
     return sketch.ax
 
 
@@ -232,8 +236,8 @@ class _Sketch:
             self.rectangle(
                 (middle - 0.2, middle + 0.2),
                 (self.lane(i) - 0.13, self.lane(i) + 0.13),
-                facecolor=drawing.PALE[plots.GREEN],
-                edgecolor=plots.GREEN,
+                facecolor="white",
+                edgecolor="black",
                 linewidth=1.8,
                 rounding=0.06,
                 zorder=3,
@@ -366,3 +370,239 @@ class _Down(_Sketch):
         self.line((self.size[1] - top, 2.55), (self.size[1] - top, 2.75), (self.middle("choice"), 2.75), color="black")
         drawing.arrow(self.ax, (2.75, y), (x + 0.5, y), width=2, mutation_scale=13)
         self.chip(x, y, self.journey.choices[0][0], plots.ORANGE)
+
+
+def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
+    """Q, K y V como tiras de números: la consulta del último token, frente a las claves y los valores de todos.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        Los tokens que puede mirar el último, (T,).
+    query : sequence of float
+        La consulta del último token, (n,): los primeros números, los que se dibujan.
+    keys, values : sequence of sequence of float
+        La clave y el valor de cada token, (T, n).
+    weights : sequence of float
+        El reparto que sale de softmax, (T,).
+    scores : sequence of float
+        Las puntuaciones de antes de softmax, (T,).
+    result : sequence of float
+        La media de los valores con ese reparto, (n,).
+
+    Raises
+    ------
+    ValueError
+        Si no hay una clave, un valor, una puntuación y un peso por token.
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    counts = [len(keys), len(values), len(weights), len(scores)]
+    if set(counts) != {len(tokens)}:
+        raise ValueError(f"Hay {len(tokens)} tokens, y claves, valores, pesos y puntuaciones son {counts}.")
+    step, height = 0.56, 0.56 * len(tokens) + 1.95
+    ax = drawing.canvas(6.9, height)
+    key_x, value_x, score_x, bar_x = 1.75, 6.05, 3.05, 3.6
+    top = height - 0.5
+    drawing.label(ax, 0.1, top, "Busca:", ha="left", fontweight="bold", fontsize=14)
+    drawing.chips(ax, 1.02 - 0.28, top - 0.18, [tokens[-1]], plots.ORANGE, size=_SMALL, height=0.36)
+    _strip(ax, 1.75 + 0.35, top, query)
+    drawing.label(ax, 2.95, top, "su consulta, q", ha="left", fontsize=_SMALL)
+    titles = [(key_x, "claves, k"), (score_x, "q · k"), (bar_x + 0.45, "reparto"), (value_x, "valores, v")]
+    for x, text in titles:
+        drawing.label(ax, x, top - 0.62, text, fontweight="bold", fontsize=14)
+    strongest = max(weights)
+    rows = [top - 1.1 - step * i for i in range(len(tokens))]
+    for y, token, key, value, score, weight in zip(rows, tokens, keys, values, scores, weights, strict=True):
+        width = drawing._monospaced_width() * _SMALL / 72 * len(token) + 0.2  # noqa: SLF001
+        drawing.chips(ax, 0.46 - width / 2, y - 0.18, [token], plots.BLUE, size=_SMALL, height=0.36)
+        _strip(ax, key_x, y, key)
+        drawing.label(ax, score_x, y, drawing.number(score), fontsize=_SMALL)
+        ax.add_patch(Rectangle((bar_x, y - 0.12), 0.9 * weight / strongest, 0.24, facecolor=plots.ORANGE))
+        drawing.label(
+            ax, bar_x + 0.9 * weight / strongest + 0.06, y, f"{100 * weight:.0f} %", ha="left", fontsize=_SMALL
+        )
+        _strip(ax, value_x, y, value, strength=0.15 + 0.85 * weight / strongest)
+    end = rows[-1] - 0.62
+    _strip(ax, value_x - 0.02, end, result)
+    text = "la media de los valores, según el reparto:\neso es lo que se lleva «la»".replace(
+        "«la»", f"«{tokens[-1].strip('␣')}»"
+    )
+    drawing.label(ax, value_x - 0.85, end, text, ha="right", fontsize=_SMALL)
+    return ax
+
+
+def _strip(ax, x: float, y: float, numbers, strength: float = 1.0, side: float = 0.085) -> None:
+    """Un vector como una tira de casillas centrada en (x, y): roja si es positivo y azul si es negativo."""
+    top, left = max(abs(float(n)) for n in numbers), x - len(numbers) * side / 2
+    for k, value in enumerate(map(float, numbers)):
+        tint = plots.RED if value > 0 else plots.BLUE
+        cell = Rectangle((left + k * side, y - 0.13), side, 0.26, facecolor=tint, alpha=strength * abs(value) / top)
+        ax.add_patch(cell)
+    frame = Rectangle((left, y - 0.13), len(numbers) * side, 0.26, fill=False, edgecolor=_WIRE, linewidth=1.2)
+    ax.add_patch(frame)
+
+
+def who_moved(results, *, title: str | None = None):
+    """Cuánto se ha movido cada vector al cambiar un token: un panel por modelo, los dos con la misma escala.
+
+    Parameters
+    ----------
+    results : mapping of str to (tokens, moved, changed)
+        Por cada modelo, sus tokens, lo que se ha movido el vector de cada uno y la posición del que se ha cambiado.
+    title : str, optional
+        Lo que se lee encima.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        Si algún modelo no trae una distancia por token.
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    for name, (tokens, moved, _) in results.items():
+        if len(tokens) != len(moved):
+            raise ValueError(f"{name}: hay {len(tokens)} tokens y {len(moved)} distancias.")
+    longest = max(len(tokens) for tokens, _, _ in results.values())
+    top = max(float(max(moved)) for _, moved, _ in results.values())
+    fig, axes = plt.subplots(1, len(results), figsize=(8, 0.31 * longest + 0.8), layout="constrained", squeeze=False)
+    for ax, (name, (tokens, moved, changed)) in zip(axes[0], results.items(), strict=True):
+        own = drawing.DECODER if name.startswith("Deco") else drawing.ENCODER
+        for i, distance in enumerate(map(float, moved)):
+            color = drawing.CHOSEN if i == changed else own
+            ax.barh(i, distance, color=color, height=0.72)
+            mark = drawing.number(distance) + (" ◀ cambio" if i == changed else "")
+            ax.text(distance + 0.02 * top, i, mark, va="center", fontsize=_SMALL)
+        ax.set_yticks(range(len(tokens)), tokens, family=drawing.monospaced(), fontsize=_SMALL, parse_math=False)
+        ax.set(xlim=(0, 1.75 * top), ylim=(longest - 0.4, -0.6), xticks=[])
+        ax.set_title(name, fontsize=15, fontweight="bold")
+        ax.spines[["top", "right", "bottom"]].set_visible(False)
+        ax.tick_params(length=0)
+    if title:
+        fig.suptitle(title, fontsize=15)
+    return fig
+
+
+def changed_word(tokens, changed: int, new: str, *, vertical: bool = False) -> Axes:
+    """La apuesta: la misma frase con un token cambiado, y una interrogación debajo de cada uno.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+        La frase.
+    changed : int
+        El token que se cambia.
+    new : str
+        Por cuál.
+    vertical : bool, optional
+        En dos renglones, para una pantalla estrecha.
+
+    Raises
+    ------
+    ValueError
+        Si ``changed`` no es una posición de la frase.
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    if not 0 <= changed < len(tokens):
+        raise ValueError(f"changed es una posición de la frase, de 0 a {len(tokens) - 1}, y es {changed!r}.")
+    size = 14 if vertical else 15
+    letter = drawing._monospaced_width() * size / 72  # noqa: SLF001
+    widths = [letter * max(len(token), len(new) if i == changed else 0) + 0.2 for i, token in enumerate(tokens)]
+    lines = [range(changed + 1), range(changed + 1, len(tokens))] if vertical else [range(len(tokens))]
+    total = max(sum(widths[i] + 0.08 for i in line) for line in lines) + 0.12
+    ax = drawing.canvas(total, 1.95 + 1.75 * (len(lines) - 1))
+    for row, line in enumerate(lines):
+        x, y = 0.1, 0.75 + 1.6 * (len(lines) - 1 - row)
+        for i in line:
+            text, color = (new, plots.ORANGE) if i == changed else (tokens[i], plots.BLUE)
+            middle = x + widths[i] / 2
+            own = letter * len(text) + 0.2
+            drawing.chips(ax, middle - own / 2, y, [text], color, size=size, height=0.42)
+            if i == changed:
+                old = letter * len(tokens[i]) + 0.2
+                style = {"facecolor": "white", "linestyle": "--"}
+                drawing.chips(ax, middle - old / 2, y + 0.74, [tokens[i]], plots.GREY, size=size, height=0.42, **style)
+                drawing.arrow(ax, (middle, y + 0.72), (middle, y + 0.46), color=plots.ORANGE, mutation_scale=15)
+            drawing.label(ax, middle, y - 0.3, "!" if i == changed else "?", fontsize=19, fontweight="bold")
+            x += widths[i] + 0.08
+    return ax
+
+
+def cover() -> Axes:
+    """La portada de la sesión 01: cambia una palabra, ¿quién se entera?"""
+    tokens = ("El", "␣rey", "␣y", "␣la", "␣reina", "␣viv", "ían", "␣en", "␣un", "␣palacio", ".")
+    return changed_word(tokens, 4, "␣noche")
+
+
+LANES = {"codificador": drawing.ENCODER, "codificador-decodificador": "black", "decodificador": drawing.DECODER}
+
+
+def families(models, *, vertical: bool = False) -> Axes:
+    """Las familias en el tiempo: un carril por familia y una ficha por modelo, en su año.
+
+    Parameters
+    ----------
+    models : sequence of (str, int, str)
+        Nombre, año y familia: «codificador», «codificador-decodificador» o «decodificador».
+    vertical : bool, optional
+        El tiempo va siempre hacia abajo; con ``True``, más estrecho.
+
+    Raises
+    ------
+    ValueError
+        Si una familia no es de las tres.
+
+    Notes
+    -----
+    Se enseña en la sesión 01.
+    """
+    wrong = sorted({family for _, _, family in models if family not in LANES})
+    if wrong:
+        raise ValueError(f"Las familias son {', '.join(LANES)}, y hay {', '.join(wrong)}.")
+    years = sorted({year for _, year, _ in models})
+    cells = {(year, lane): [n for n, y, f in models if (y, f) == (year, lane)] for year in years for lane in LANES}
+    rows = {year: max(len(cells[year, lane]) for lane in LANES) for year in years}
+    step, width = 0.36, 5.2 if vertical else 8.0
+    ax = drawing.canvas(width, step * sum(rows.values()) + 0.14 * len(years) + 0.85)
+    lane_width = (width - 0.75) / 3
+    size = 12 if vertical else _SMALL
+    heads = {"codificador": "Codificador", "codificador-decodificador": "Los dos", "decodificador": "Decodificador"}
+    y = step * sum(rows.values()) + 0.14 * len(years) + 0.1
+    for j, (lane, color) in enumerate(LANES.items()):
+        drawing.label(
+            ax, 0.75 + lane_width * (j + 0.5), y + 0.5, heads[lane], fontweight="bold", fontsize=15, color=color
+        )
+        see = {"codificador": "ve los dos lados", "decodificador": "ve su izquierda"}.get(lane, "atención cruzada")
+        drawing.label(ax, 0.75 + lane_width * (j + 0.5), y + 0.2, see, fontsize=size, style="italic")
+    for year in years:
+        ax.plot([0.05, width - 0.05], [y, y], color="#DDDDDD", linewidth=1)
+        drawing.label(ax, 0.36, y - 0.07 - step / 2, str(year), fontsize=_SMALL, fontweight="bold")
+        for j, (lane, color) in enumerate(LANES.items()):
+            for k, name in enumerate(cells[year, lane]):
+                x = 0.75 + lane_width * (j + 0.5)
+                low = y - 0.07 - step * (k + 1) + 0.04
+                drawing.box(
+                    ax,
+                    x - lane_width / 2 + 0.1,
+                    low,
+                    lane_width - 0.2,
+                    step - 0.08,
+                    name,
+                    color,
+                    fontsize=size,
+                    rounding=0.08,
+                    facecolor=drawing.PALE.get(color, "white"),
+                )
+        y -= step * rows[year] + 0.14
+    return ax

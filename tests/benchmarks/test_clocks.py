@@ -24,13 +24,8 @@ CLAIMS = {
     ),
     "un asistente casi tan grande como el modelo no compensa": (
         "03",
-        ["importar", "cargar-modelo", "asistentes", "asistida-reloj"],
+        ["importar-profundiza", "cargar-profundiza", "asistente", "asistentes", "asistida-reloj"],
         lambda n: n["clock"]["sin la última capa"] > n["clock"]["sin asistente"],
-    ),
-    "con cuatro haces se escribe más despacio": (
-        "03",
-        ["importar", "cargar-modelo", "estrategias-tabla", "estrategias-reloj"],
-        lambda n: n["speed"]["haz (4)"] < n["speed"]["voraz"],
     ),
     "rellenar hasta el contexto cuesta tiempo": (
         "04",

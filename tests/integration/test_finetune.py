@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import peft
 import pytest
 import torch
 import trainable
@@ -103,7 +104,8 @@ def same(found, expected):
     a, b = (load_file(folder / "modelo" / "model.safetensors") for folder in (found, expected))
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
     assert history(found) == history(expected)
-    timeless = [{k: v for k, v in result(folder).items() if k != "segundos"} for folder in (found, expected)]
+    machine = {"segundos", "memoria_gb"}
+    timeless = [{k: v for k, v in result(folder).items() if k not in machine} for folder in (found, expected)]
     assert timeless[0] == timeless[1]
 
 
@@ -275,6 +277,33 @@ def test_lora_leaves_an_adapter_and_a_whole_model(small, never_cut):
     assert not list(output.glob("checkpoint-*/model*.safetensors"))  # de los puntos de control, solo el adaptador
 
 
+def test_a_model_of_a_package_leaves_only_the_adapter(small, mini, tmp_path, monkeypatch):
+    """El modelo entero no cabría, y no hace falta: el adaptador, encima del de partida, da lo que se midió."""
+    usage = type(shutil.disk_usage(tmp_path))
+    weights = sum(p.numel() * 4 for p in small_model(0).parameters())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, weights // 2))
+    assert train(tmp_path, "--profile", "mediano", "--lora", "1", "--lr", "0.1", "--epochs", "1") == 0
+    assert not (tmp_path / "modelo").exists() and result(tmp_path)["mejor_epoca"] == 1
+    tuned = peft.PeftModel.from_pretrained(small_model(0), tmp_path / "adaptador").eval()
+    rows = [finetune.tokenize([text], mini[1], max_length=64)["input_ids"] for text in TRAIN[:4]]
+    total = tokens = 0
+    for row in rows:
+        ids = torch.tensor(row)
+        with torch.no_grad():
+            total += tuned(ids, labels=ids).loss.item() * (ids.size(1) - 1)
+        tokens += ids.size(1) - 1
+    assert math.exp(total / tokens) == pytest.approx(result(tmp_path)["perplejidad_despues"]["chistes"], rel=1e-4)
+
+
+def test_the_curve_has_every_step_and_every_epoch(small, never_cut, tmp_path):
+    assert train(tmp_path, "--epochs", "2", "--log-steps", "1") == 0
+    curve = result(tmp_path)["curva"]
+    assert [step for step, _ in curve["entrenamiento"]] == list(range(1, 2 * STEPS + 1))
+    assert curve["validacion"] == [[step, round(nll, 4)] for step, nll in history(tmp_path)]
+    by_epoch = result(never_cut("entero"))["curva"]["entrenamiento"]
+    assert [step for step, _ in by_epoch] == [STEPS * n for n in range(1, len(by_epoch) + 1)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -318,6 +347,7 @@ def test_a_loss_that_is_not_a_number_is_said(small, tmp_path, capsys):
         (["--profile", "enorme"], "No conozco el perfil 'enorme'"),
         (["--epochs", "nan"], "epochs debe ser un número positivo y es nan"),
         (["--lora", "-1"], "rango de LoRA"),
+        (["--log-steps", "0"], "--log-steps debe ser un entero mayor o igual que 1 y es 0"),
     ],
 )
 def test_mistakes_are_explained_before_training(small, tmp_path, capsys, options, message):

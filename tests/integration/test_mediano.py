@@ -189,6 +189,7 @@ def test_no_memory_is_said_before_starting(tiny, cache, monkeypatch):
         (MemoryError(), "No queda memoria"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "No queda memoria"),
         (PermissionError(errno.EACCES, "Permission denied"), "no se puede escribir"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "no se puede escribir .*CURSO_CACHE"),
         (KeyError("attn_q"), "No he podido preparar .*KeyError.* Repite"),
     ],
     ids=str,
@@ -260,6 +261,18 @@ def test_loading_without_memory_says_how_much(tiny, monkeypatch):
         models.load_model("decoder", "mediano")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")], ids=str)
+def test_running_out_of_memory_half_way_through_loading_is_not_blamed_on_the_files(tiny, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    mediano.model_folder()
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(ValueError, match="no cabe en la memoria: hacen falta 0,0 GB") as caught:
+        models.load_model("decoder", "mediano")
+    assert "Borra" not in str(caught.value)
+
+
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(_machine, "_CGROUP", tmp_path)
     whole = _machine.free_memory()
@@ -312,8 +325,12 @@ def test_a_killed_process_leaves_no_trace_for_long(tiny, tmp_path, cache):
 
 
 # ---------------------------------------------------------------- doctor
-def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path):
+def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path, monkeypatch):
     assert doctor.check_mediano().status == "ok" and "se preparará" in doctor.check_mediano().detail
+    with monkeypatch.context() as without:
+        without.setattr(mediano.importlib.util, "find_spec", lambda name: None)
+        assert doctor.check_mediano().status == "warning" and "«gguf»" in doctor.check_mediano().detail
+        assert doctor.check_mediano().remedy.startswith("Instálalo con «make llm»")
     shutil.rmtree(tmp_path / "site" / "gemma_de_mentira_part3-1.0.0.dist-info")
     half = doctor.check_mediano()
     assert half.status == "warning" and "part3" in half.detail and "force-reinstall" in half.remedy
@@ -325,4 +342,8 @@ def test_doctor_says_where_it_is_and_what_is_missing(tiny, tmp_path):
 def test_doctor_when_it_is_prepared(tiny):
     folder = mediano.model_folder()
     assert json.loads((folder / "sha256.json").read_text()).keys() >= {"config.json", "tokenizer.json"}
-    assert str(folder) in doctor.check_mediano().detail
+    assert doctor.check_mediano() == doctor.Result("mediano", "ok", f"preparado y entero, en {folder}")
+    (folder / "model.safetensors").write_bytes(b"medio")
+    altered = doctor.check_mediano()
+    assert altered.status == "warning" and "model.safetensors" in altered.detail
+    assert altered.remedy == mediano.damaged_remedy(folder)

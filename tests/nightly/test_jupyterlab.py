@@ -311,7 +311,7 @@ def move_the_explorer(screen):
 
 def see_the_surprise(screen):
     """Sesión 05: cada token, con su color y su número."""
-    area = screen.cells.nth(screen.position("sorpresa-frase")).locator(".jp-OutputArea")
+    area = screen.cells.nth(screen.position("caja-de-frases")).locator(".jp-OutputArea")
     tokens = area.locator("span[style*=background]")
     texts = tokens.all_text_contents()
     assert len(texts) > 5 and all(re.search(r"\S\s*\d+,\d$", text) for text in texts)

@@ -378,7 +378,8 @@ def without_javascript(book, index: int) -> str | None:
         lost = [text for text in said if html.unescape(text) not in before]
         return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
     if re.search(r"\b(Explorer|EpochSlider|SentenceBox)\(", source):
-        after = next((cell for cell in book.cells[index + 1 :] if cell.cell_type == "code"), {"outputs": []})
+        code = [cell for cell in book.cells[index + 1 :] if cell.cell_type == "code" and "verifica" not in tags(cell)]
+        after = code[0] if code else {"outputs": []}
         shown = {kind for output in after["outputs"] for kind in output.get("data", {})}
         return None if shown & {"image/png", "text/html"} else "la celda de código siguiente no enseña lo mismo"
     return "no es un cuestionario ni un mando"

@@ -43,7 +43,7 @@ def prose(markdown: str) -> str:
     text = re.sub(r"\[[^\[\]]*\]\((?:https?:|enlace:)[^)]*\)", " ", text)
     text = re.sub(r"\]\([^)]*\)", "] ", text)
     text = re.sub(r"https?://\S+|[\w./-]+\.(?:py|md|toml|ipynb|cff|json|txt)\b|\w*_\w+", " ", text)
-    marks = "cuestionario|duracion|enlace|id|plan|fin del plan|_class"  # no son notas
+    marks = "cuestionario|enlace|id|plan|fin del plan|duracion|_class"  # no son notas
     text = re.sub(rf"<!-- *(?:{marks})[^\n]*?-->", " ", text)
     text = re.sub(r"</?[a-zA-Z][^>]*>", " ", text)
     return html.unescape(text)

@@ -327,6 +327,25 @@ def test_the_mean_does_not_depend_on_the_batch(tokenizer, tmp_path):
     assert values == pytest.approx([values[0]] * 3, abs=1e-5)
 
 
+@pytest.mark.parametrize("rows", [0.5, 3])
+def test_a_large_vocabulary_is_evaluated_by_few_rows_and_gives_the_same(tokenizer, tmp_path, monkeypatch, rows):
+    """Los logits de un lote no pasan de lo que se dice, o son los de una fila; la media no cambia."""
+    seen = []
+
+    def nll():
+        options = {"output_dir": tmp_path, "batch_size": 4, "progress": False}
+        trainer = f.build_trainer(small_model(), tokenizer, datasets(validation=TEXTS), **options)
+        trainer.model.register_forward_hook(lambda module, args, output: seen.append(output.logits.numel()))
+        return trainer.evaluate()["eval_nll"]
+
+    whole = nll()
+    assert len(seen) == 1  # las cinco, en un lote
+    limit = int(seen.pop() / len(TEXTS) * rows)
+    monkeypatch.setattr(f, "_EVAL_LOGITS", limit)
+    assert nll() == pytest.approx(whole, abs=1e-5)
+    assert len(seen) == (5 if rows < 1 else 2) and (rows < 1 or max(seen) <= limit)
+
+
 def test_rows_of_a_batch_have_similar_lengths(tokenizer, tmp_path):
     texts = [("la vaca " * (1 + i % 12)).strip() for i in range(320)]
     trainer = f.build_trainer(small_model(), tokenizer, datasets(train=texts), output_dir=tmp_path, batch_size=8)

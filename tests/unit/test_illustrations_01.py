@@ -6,7 +6,7 @@ import torch
 
 from course_utils.attention import capture_attention
 from course_utils.decoding import show_token
-from course_utils.illustrations import inside_transformer
+from course_utils.illustrations import changed_word, families, inside_transformer, qkv_strips, who_moved
 from course_utils.illustrations.session_01 import STAGES, THE_KING
 from course_utils.models import load_model
 
@@ -72,3 +72,40 @@ def test_nothing_is_drawn_outside_or_on_top(vertical):
 def test_an_unknown_stage_is_refused():
     with pytest.raises(ValueError, match=r"tokens, embeddings.*'cabeza'"):
         inside_transformer("cabeza")
+
+
+def test_strips_need_one_key_value_score_and_weight_per_token():
+    good = {"tokens": ["El", "␣rey"], "query": [1.0, -1.0], "keys": [[1, 2], [3, 4]], "values": [[1, 2], [3, 4]]}
+    good |= {"weights": [0.25, 0.75], "scores": [0.0, 1.1], "result": [2.5, 3.5]}
+    drawn = _texts(qkv_strips(**good))
+    assert {"25 %", "75 %", "0,0", "1,1"} <= set(drawn)
+    with pytest.raises(ValueError, match=r"Hay 2 tokens.*\[2, 2, 1, 2\]"):
+        qkv_strips(**good | {"weights": [1.0]})
+
+
+def test_who_moved_uses_one_scale_and_marks_the_change():
+    fig = who_moved({"Codificador": (["a", "b"], [1.0, 2.0], 1), "Decodificador": (["a"], [8.0], 0)})
+    limits = [ax.get_xlim() for ax in fig.axes]
+    assert limits[0] == limits[1] and limits[0][1] > 8
+    assert [[text.get_text() for text in ax.texts] for ax in fig.axes] == [["1,0", "2,0 ◀ cambio"], ["8,0 ◀ cambio"]]
+    with pytest.raises(ValueError, match="GPT: hay 1 tokens y 2 distancias"):
+        who_moved({"GPT": (["a"], [1, 2], 0)})
+
+
+@pytest.mark.parametrize("vertical", [False, True])
+def test_the_bet_shows_both_words_and_asks_for_the_others(vertical):
+    drawn = _texts(changed_word(["El", "␣rey", "."], 1, "␣paje", vertical=vertical))
+    assert {"El", "␣rey", "␣paje", "."} <= set(drawn) and drawn.count("?") == 2 and drawn.count("!") == 1
+    with pytest.raises(ValueError, match="de 0 a 2, y es 3"):
+        changed_word(["El", "␣rey", "."], 3, "x")
+
+
+def test_families_put_each_model_in_its_lane_and_year():
+    ax = families(
+        [("BERT", 2018, "codificador"), ("GPT", 2018, "decodificador"), ("T5", 2019, "codificador-decodificador")]
+    )
+    places = {text.get_text(): text.get_position() for text in ax.texts}
+    assert places["BERT"][0] < places["T5"][0] < places["GPT"][0]
+    assert places["BERT"][1] == places["GPT"][1] > places["T5"][1]
+    with pytest.raises(ValueError, match="hay enano"):
+        families([("X", 2020, "enano")])

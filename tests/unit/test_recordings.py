@@ -240,6 +240,77 @@ def test_the_page_has_everything_escaped_and_no_script_nor_style_sheet(made, sco
     assert not re.search(r"\bon\w+=|javascript:|<style|width:\s*\d{3,}px(?<!max-width:960px)", page)
 
 
+ANSWERS = {  # condición · pregunta → lo escrito; la respuesta es siempre «sal»
+    "cero · ¿Qué falta?": " pimienta\nsal",
+    "cero · ¿Y aquí?": "",
+    "dos · ¿Qué falta?": "\n sal <gorda>\nFin",
+    "dos · ¿Y aquí?": "Sal",
+    "cuatro · ¿Qué falta?": "sal",
+    "cuatro · ¿Y aquí?": " salada",
+}
+
+
+@pytest.fixture
+def answered(made):
+    return tuple(altered(made["voraz"], label=k, tokens=(v,), expected="sal") for k, v in ANSWERS.items())
+
+
+def test_right_answers_are_counted_by_condition(answered, made):
+    assert recordings.hits(answered) == {"cero": (0, 2), "dos": (1, 2), "cuatro": (2, 2)}
+    with pytest.raises(ValueError, match="en 'de prueba': no tiene expected"):
+        recordings.hits([*answered, made["voraz"]])
+
+
+def test_what_has_an_answer_is_a_table_with_its_hits(answered):
+    live = tuple(altered(r, model="el chico", tokens=("nada",)) for r in answered)
+    page = Shown(answered, live)._repr_html_()
+    assert set(Reader(page).tags) <= {"div", "p", "em", "small", "blockquote", "table", "tr", "th", "td", "br"}
+    rows = [re.findall(r"<t[hd] [^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert rows[:4] == [
+        ["", "cero", "dos", "cuatro"],
+        ["¿Qué falta? (sal)", "✗ pimienta", "✓ sal &lt;gorda&gt;", "✓ sal"],
+        ["¿Y aquí? (sal)", "✗ (nada)", "✗ Sal", "✓ salada"],
+        ["aciertos", "0 de 2", "1 de 2", "2 de 2"],
+    ]
+    assert rows[7] == ["aciertos", "0 de 2", "0 de 2", "0 de 2"] and len(rows) == 8
+    assert page.count("<blockquote>") == 3 and "de la primera fila, dos" in Reader(page).text  # lo que cambia
+    text = repr(Shown(answered, live))
+    assert "── el embebido: dos, 1 de 2 ──\n✓ sal <gorda> ← ¿Qué falta?\n✗ Sal ← ¿Y aquí?\n" in text
+    assert "── el chico: cuatro, 0 de 2 ──" in text
+
+
+def test_the_same_with_another_model_goes_in_the_same_row(made):
+    recipe = {
+        "command": "finetune --lr 0.0005",
+        "cost": {"seconds": 90, "peak_gb": 3.5},
+        "curve": {"entrenamiento": [[1, 3.25], [2, 2.5]], "validacion": [[2, 2.625]]},
+        "bits_per_char": {"before": 1.75, "after": 1.5},
+    }
+    before = tuple(altered(made[name], label=name) for name in ("voraz", "muestreo"))
+    after = tuple(altered(r, model="el ajustado", recipe=recipe) for r in before)
+    shown = Shown((*before, *after), tuple(altered(r, model="el chico") for r in before))
+    models = [[r.model for r in those] for those in shown.rows.values()]
+    assert list(shown.rows) == ["voraz", "muestreo"] and models == [["el embebido", "el ajustado", "el chico"]] * 2
+    said = (
+        "el ajustado: python -m course_utils finetune --lr 0.0005. 2 minutos, 3,5 GB de memoria. La pérdida, de 3,25 "
+        "en el primer lote a 2,50 en el último; los chistes de prueba, de 1,75 a 1,50 bits por carácter."
+    )
+    for text in (repr(shown), Reader(shown._repr_html_()).text):
+        assert text.count(said) == 1
+
+
+def test_only_some_are_shown(made, monkeypatch, tmp_path):
+    group = [altered(made["voraz"], label=label) for label in ("cuento, 0,3", "cuento, 1,5", "noticia, 0,3")]
+    group.append(altered(group[0], model="el ajustado"))
+    (tmp_path / "grupo.json").write_text(dump(group), encoding="utf-8")
+    monkeypatch.setattr(recordings.load, "__defaults__", (tmp_path,))
+    some = recordings.show("grupo", only=["noticia", "cuento, 0"])
+    assert list(some.recordings) == [group[0], group[2], group[3]] and len(some.live) == 2
+    assert recordings.show("grupo", only="noticia").recordings == (group[2],)
+    with pytest.raises(ValueError, match=r"empieza por 'receta'\. Las que hay: cuento, 0,3; cuento, 1,5; noticia, 0,3"):
+        recordings.show("grupo", only=["cuento", "receta"])
+
+
 def test_lines_are_kept(made):
     odd = altered(made["voraz"], tokens=("uno\n", "dos", *[""] * (len(made["voraz"].ids) - 2)))
     assert "uno<br>" in Shown((odd,), (odd,))._repr_html_()

@@ -367,6 +367,7 @@ MISTAKES = [
     ("3.2", lambda ids, n: sum(distinct_ok(ids, n) for _ in range(2)), 1, "len(set(...))"),
     ("3.5", lambda p: p.strip(), 3, "los dos lados"),
     ("3.5", lambda p: p.rstrip(), 4, "salto de línea"),
+    ("3.5", lambda p: re.sub(" +$", "", p), 4, "salto de línea"),  # «$» también es delante del último salto
     ("3.5", lambda p: p[:-1], 1, "rstrip"),
     ("3.5", lambda p: p.replace(" ", ""), 1, "rstrip"),
     ("3.5", lambda p: p[:-2], 1, "uno, varios"),
