@@ -409,8 +409,11 @@ def _answers_html(recordings: Sequence[Recording]) -> str:
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:
-    # Cada palabra, entera: en una tabla, «anywhere» las partiría para estrechar columnas.
-    style = 'style="text-align:left;vertical-align:top;white-space:normal;overflow-wrap:break-word"'
+    # Cada palabra, entera: «anywhere» las partiría. Y la letra, un poco menor: caben en 390 px.
+    look = (
+        "text-align:left;vertical-align:top;white-space:normal;overflow-wrap:break-word;font-size:85%;padding:2px 4px"
+    )
+    style = f'style="{look}"'
     return "<tr>" + "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
