@@ -42,6 +42,8 @@ from tools.minutes import measure
 QUIZZES = sorted((NOTEBOOKS / "quizzes").glob("*.json"))
 MAX_BYTES = 3_000_000
 MIN_COMPARED = 0.8
+# Lo que sale de entrenar cambia de máquina a máquina: no se compara, y lo prueban sus celdas «verifica».
+TRAINS = {"04_ajuste_fino.ipynb": 0.35}
 
 
 sessions = pytest.mark.parametrize("path", SESSIONS, ids=name)
@@ -156,7 +158,8 @@ def test_nbval_compares_most_printing_cells(path):
     compared = [cell for cell in printing if not tags(cell) & NOT_COMPARED]
     assert printing
     ratio = len(compared) / len(printing)
-    assert ratio >= MIN_COMPARED, f"nbval compara {len(compared)} de {len(printing)} celdas ({ratio:.0%})"
+    enough = TRAINS.get(path.name, MIN_COMPARED)
+    assert ratio >= enough, f"nbval compara {len(compared)} de {len(printing)} celdas ({ratio:.0%})"
 
 
 @all_notebooks
