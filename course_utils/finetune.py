@@ -260,7 +260,10 @@ def _best(state) -> dict[str, float]:
 
 
 def _curve(state) -> dict[str, list]:
-    """La pérdida de entrenamiento y la NLL de validación, en nats por token: parejas de paso y valor."""
+    """La pérdida de entrenamiento y la NLL de validación, en nats por token: parejas de paso y valor.
+
+    La de entrenamiento es la media desde el punto anterior; en una época que se cortó, desde el corte.
+    """
     names = {"entrenamiento": "loss", "validacion": "eval_nll"}
     return {name: [[e["step"], round(e[key], 4)] for e in state.log_history if key in e] for name, key in names.items()}
 

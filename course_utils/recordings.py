@@ -230,10 +230,12 @@ def _decode(tokenizer, ids: Sequence[int]) -> str:
 
 
 # ---------------------------------------------------------------- comprobar
-def problems(recording: Recording, model, tokenizer) -> list[str]:
+def problems(
+    recording: Recording, model, tokenizer, *, tolerance: float = TOLERANCE, choices: bool = True
+) -> list[str]:
     """Lo que en una grabación no es lo que da el modelo; ninguna línea si todo cuadra.
 
-    Mira el *prompt* y sus ids, el texto y sus ids, cada log-probabilidad (con ``TOLERANCE``), y repite cada elección:
+    Mira el *prompt* y sus ids, el texto y sus ids, cada log-probabilidad, y repite cada elección:
     la voraz, la del haz y la muestreada, que además tiene que estar entre lo que dejan sus filtros. Lo muestreado se
     repite con los logits de una sola pasada: no hace falta escribirlo otra vez token a token.
 
@@ -243,6 +245,11 @@ def problems(recording: Recording, model, tokenizer) -> list[str]:
         La grabación.
     model, tokenizer
         El modelo que dice, cargado con ``load_model("decoder", recording.profile)``.
+    tolerance : float
+        Lo que puede cambiar una log-probabilidad, en nats.
+    choices : bool
+        Si se repite cada elección. En un modelo que se ha ajustado otra vez, que se parece y no es el mismo, puede
+        salir otra.
 
     Notes
     -----
@@ -260,9 +267,9 @@ def problems(recording: Recording, model, tokenizer) -> list[str]:
     wrong = [
         f"la log-probabilidad del token {k}, {token!r}, es {value:.4f} y la grabada, {said}"
         for k, (token, value, said) in enumerate(zip(recording.tokens, found, recording.logprobs, strict=True))
-        if not abs(value - said) <= TOLERANCE
+        if not abs(value - said) <= tolerance
     ]
-    return wrong or list(_wrong_choices(recording, model, tokenizer, logits))
+    return wrong or list(_wrong_choices(recording, model, tokenizer, logits) if choices else ())
 
 
 @torch.inference_mode()
@@ -402,7 +409,8 @@ def _answers_html(recordings: Sequence[Recording]) -> str:
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:
-    style = 'style="text-align:left;vertical-align:top;white-space:normal"'
+    # Cada palabra, entera: en una tabla, «anywhere» las partiría para estrechar columnas.
+    style = 'style="text-align:left;vertical-align:top;white-space:normal;overflow-wrap:break-word"'
     return "<tr>" + "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
@@ -431,15 +439,18 @@ def _recipes(recordings: Sequence[Recording]) -> list[str]:
         if r.recipe is not None:
             cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
             minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
-            first, last, before, after = (
-                number(x, 2) for x in (losses[0][1], losses[-1][1], bits["before"], bits["after"])
-            )
+            means = " → ".join(number(sum(x for _, x in tens) / len(tens), 2) for tens in _by_tens(losses))
+            before, after = (number(bits[when], 2) for when in ("before", "after"))
             lines[r.model] = (
                 f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
-                f"La pérdida, de {first} en el primer lote a {last} en el último; los chistes de prueba, de {before} a "
-                f"{after} bits por carácter."
+                f"La pérdida, media de cada diez pasos: {means}. Los chistes de prueba, de {before} a {after} bits por "
+                "carácter."
             )
     return list(lines.values())
+
+
+def _by_tens(steps: Sequence) -> Iterator[Sequence]:
+    return (steps[start : start + 10] for start in range(0, len(steps), 10))
 
 
 def show(name: str, only: Sequence[str] | None = None) -> Shown:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils import models
+from course_utils import models, recordings
 from tools.training import evaluate
 
 ROOT = Path(models.__file__).parent / "checkpoints"
@@ -83,3 +83,10 @@ def test_the_cards_say_what_a_card_must_say(role):
     for topic in ("## Arquitectura", "## Datos y licencias", "## Cómo se entrenó", "## Límites y sesgos", "CC0"):
         assert topic in text
     assert "language: es" in text and "semilla 0" in text.lower()
+
+
+@pytest.mark.parametrize("group", ["capitales", "ejemplos"])
+def test_the_card_of_the_llm_says_the_hits_of_its_recordings(group):
+    text = (ROOT / "mediano.md").read_text(encoding="utf-8")
+    for condition, (right, asked) in recordings.hits(recordings.load(group)).items():
+        assert f"| {condition} | {right} de {asked} |" in text

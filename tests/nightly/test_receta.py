@@ -1,0 +1,28 @@
+"""La receta del modelo ajustado, seguida otra vez: sale la misma curva, y lo que escribió le parece igual de probable.
+
+Unos diez minutos en dos núcleos tranquilos. Con otro número de hilos las sumas se redondean de otro modo, y el modelo
+que sale se parece y no es el mismo: por eso no se repite cada elección, y la tolerancia es mayor.
+"""
+
+import pytest
+from absent import missing
+
+from course_utils import mediano, recordings
+from course_utils.models import load_model
+from tools import record
+
+
+@pytest.mark.xfail(
+    "chistes" not in record.recorded(), reason="falta «chistes»: python -m tools.record chistes", strict=True
+)
+def test_following_the_recipe_gives_the_model_that_wrote_them(tmp_path):
+    if not mediano.is_installed() and not mediano.is_ready(mediano.ready_folder()):
+        missing("no está instalado el perfil mediano (make llm)")
+    made = [r for r in recordings.load("chistes") if r.recipe is not None]
+    said = made[0].recipe
+    model, tokenizer = load_model("decoder", "mediano")
+    found, model = record.tune(said["command"], tmp_path / "ajuste", model, tokenizer)
+    assert record.recipe_problems(said, found) == []
+    options = {"tolerance": record.RETRAINED, "choices": False}
+    wrong = [f"{r.label}: {p}" for r in made for p in recordings.problems(r, model, tokenizer, **options)]
+    assert wrong == []
