@@ -288,7 +288,7 @@ def cache_frames(tokens: Sequence[str], prompt: int) -> Axes:
     if not 1 <= prompt <= len(tokens):
         raise ValueError(f"prompt va de 1 a {len(tokens)}, y es {prompt!r}.")
     steps = len(tokens) - prompt + 1
-    letters, gap, left, frame = sum(map(len, tokens)), 0.18, 0.9, 1.02
+    letters, gap, left, frame = sum(map(len, tokens)), 0.18, 0.9, 0.88
     size = min(15, (5.35 - gap * len(tokens)) / letters * 72 / 0.602)
     widths = [0.602 * size / 72 * len(token) + gap for token in tokens]
     starts = [left + sum(widths[:k]) for k in range(len(tokens))]

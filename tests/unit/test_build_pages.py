@@ -9,6 +9,7 @@ import yaml
 
 import course_utils
 from tools import links, pages
+from tools.minutes import measure
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSIONS = pages.read_sessions(ROOT)
@@ -20,6 +21,7 @@ def copy(tmp_path):
     """Lo que las páginas necesitan, en otra carpeta, para poder estropearlo."""
     root = tmp_path / "un curso así"
     shutil.copytree(ROOT / pages.SOURCES, root / pages.SOURCES)
+    shutil.copytree(ROOT / "notebooks" / "quizzes", root / "notebooks" / "quizzes")
     for file in ("pyproject.toml", pages.CITATION, pages.MAP, pages.GLOSSARY, pages.BIBLIOGRAPHY):
         shutil.copyfile(ROOT / file, root / file)
     if (ROOT / "slides").is_dir():
@@ -68,15 +70,18 @@ def sections() -> dict[str, str]:
 def test_each_session_has_its_page(session):
     page = sections()[session.heading]
     assert f"blob/main/notebooks/{session.stem}.ipynb)" in page and f"(soluciones/{session.stem}.ipynb)" in page
-    assert "**Duración:** 60 minutos" in page and "**Antes conviene saber:** " in page
-    assert len(re.findall(r"^- ", session.objectives, re.M)) >= 4 and session.objectives in page
+    assert f"**Duración:** {measure(ROOT / pages.SOURCES / f'{session.stem}.md')}" in page
+    assert "**Antes conviene saber:** " in page
+    assert len(re.findall(r"^- ", session.objectives, re.M)) in (3, 4) and session.objectives in page
     assert session.resources in page and session.following in page and session.intro in page
     assert "enlace:" not in page and "+++" not in page
-    assert 3 <= len(session.exercises) <= 5
-    for exercise in session.exercises:
-        trains = MAP["ejercicios"][exercise.number]
-        assert f"| {exercise.number} | `{exercise.function}` | {trains} | {exercise.section} |" in page
-        assert re.match(r"\d+\. ", exercise.section)
+    assert len(session.exercises) == 2 and session.deep.exercises
+    for where, exercises in (("", session.exercises), ("Profundiza, ", session.deep.exercises)):
+        for exercise in exercises:
+            trains = MAP["ejercicios"][exercise.number]
+            assert f"| {exercise.number} | `{exercise.function}` | {trains} | {where}{exercise.section} |" in page
+            assert re.match(r"\d+\. ", exercise.section)
+    assert f"(profundiza/{session.stem}.ipynb)" in page and f"({session.deep.duration})" in page
     deck = ROOT / "slides" / f"{session.stem}.md"
     assert (f"(../slides/{deck.name})" in page) == deck.exists()
 
@@ -107,10 +112,10 @@ def test_the_map_ends_with_licences_and_how_to_fork():
     ("old", "new", "message"),
     [
         ("## Siguiente sesión", "## Otra cosa", "falta la sección «Siguiente sesión»"),
-        ("**Duración:**", "Duración:", "la línea de duración"),
+        ("<!-- duracion -->", "", "la línea de duración"),
         ("<!-- enlace-colab -->", "", "la presentación"),
         ("](enlace:vaswani2017)", "](enlace:vaswani2071)", r"línea \d+: no hay ningún enlace «vaswani2071»"),
-        ("#### Ejercicio 1.4", "#### Ejercicio 1.9", r"\[ejercicios\].* difieren en 1\.4, 1\.9"),
+        ("#### Ejercicio 1.3", "#### Ejercicio 1.9", r"\[ejercicios\].* difieren en 1\.3, 1\.9"),
     ],
 )
 def test_a_source_without_its_parts_stops_the_build(copy, old, new, message, capsys):
@@ -184,8 +189,8 @@ def test_glossary_is_complete_and_in_order():
 
 @pytest.mark.parametrize("entry", GLOSSARY, ids=lambda entry: entry["term"])
 def test_each_term_is_in_its_session(entry):
-    path = next((ROOT / pages.SOURCES).glob(f"{entry['session']:02d}_*.md"))
-    text = plain(path.read_text(encoding="utf-8"))
+    paths = (ROOT / pages.SOURCES).rglob(f"{entry['session']:02d}_*.md")  # o en su profundiza
+    text = plain("\n".join(path.read_text(encoding="utf-8") for path in paths))
     words = re.findall(r"\w{4,}", plain(entry["term"])) or [plain(entry["term"])]
     assert all(word in text for word in words) or plain(entry["english"]) in text
 

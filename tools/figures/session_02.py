@@ -44,8 +44,9 @@ def candidatas():
 
 
 def bucle():
-    """Dos vueltas del bucle."""
-    return _cell("bucle-dibujo")
+    """La segunda vuelta del bucle: entra lo que se escribió en la primera."""
+    found = _setup()
+    return session_02.loop_frames(found["shown"], found["first"].choices(found["tokenizer"])[:2], first=2)
 
 
 def eco():
