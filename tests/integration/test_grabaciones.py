@@ -15,8 +15,6 @@ from course_utils.models import load_model
 from tools import record
 
 NAMES = record.recorded()
-# Mientras no esté grabado; en cuanto esté, la condición deja de cumplirse y esta marca sobra.
-jokes = pytest.mark.xfail("chistes" not in NAMES, reason="falta «chistes»: python -m tools.record chistes", strict=True)
 pytestmark = pytest.mark.xdist_group("mediano")  # que no se cargue en varios procesos
 
 
@@ -46,7 +44,6 @@ def test_a_group_holds_what_the_tool_would_record(name):
     assert [(r.label, r.prompt or r.text, dict(r.settings), r.seed, r.expected) for r in made] == wanted
 
 
-@jokes
 def test_after_tuning_the_same_is_recorded():
     before, after = ([r for r in recordings.load("chistes") if plain(r) is kind] for kind in (True, False))
     assert len(before) == 10
@@ -62,7 +59,6 @@ def recipe():
     return first
 
 
-@jokes
 def test_the_recipe_is_the_one_of_the_tool_with_the_jokes_of_now(recipe):
     """Que al seguirla salga lo mismo se prueba en ``tests/nightly``; aquí, que sea esa y esté entera."""
     assert record.recipe_problems(recipe, {**recipe, "command": record.COMMAND, "texts": record.texts()}) == []
@@ -74,7 +70,6 @@ def test_the_recipe_is_the_one_of_the_tool_with_the_jokes_of_now(recipe):
     assert recipe["cost"]["seconds"] > 60 and recipe["cost"]["peak_gb"] > 1
 
 
-@jokes
 @pytest.mark.parametrize(
     ("field", "change"),
     [
@@ -94,7 +89,6 @@ def test_a_changed_recipe_is_named(recipe, field, change):
     assert len(said) == 1 and said[0].startswith(f"{field}: ")
 
 
-@jokes
 def test_every_group_is_recorded():
     assert set(NAMES) == set(record.GROUPS)
 

@@ -4,7 +4,6 @@ Unos diez minutos en dos núcleos tranquilos. Con otro número de hilos las suma
 que sale se parece y no es el mismo: por eso no se repite cada elección, y la tolerancia es mayor.
 """
 
-import pytest
 from absent import missing
 
 from course_utils import mediano, recordings
@@ -12,9 +11,6 @@ from course_utils.models import load_model
 from tools import record
 
 
-@pytest.mark.xfail(
-    "chistes" not in record.recorded(), reason="falta «chistes»: python -m tools.record chistes", strict=True
-)
 def test_following_the_recipe_gives_the_model_that_wrote_them(tmp_path):
     if not mediano.is_installed() and not mediano.is_ready(mediano.ready_folder()):
         missing("no está instalado el perfil mediano (make llm)")
