@@ -104,7 +104,7 @@ def test_strategies_and_explorer_say_that_5000_words_do_not_fit(mini, long_promp
         strategies.compare_strategies(model, tokenizer, LONG, ["voraz"], samples=2)
     explorer = Explorer(model, tokenizer)
     explorer.prompt.value = LONG
-    assert f"{long_prompt.size(1)} tokens" in explorer.error and "Acórtala" in explorer.message.value
+    assert f"{long_prompt.size(1)} tokens" in explorer.error and "acorta el «Prompt»" in explorer.message.value
     explorer.prompt.value = "Había una vez"
     assert not explorer.error
     explorer.best()
