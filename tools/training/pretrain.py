@@ -1,9 +1,10 @@
-"""Preentrena los modelos «mini» del curso: tokenizador BPE, decoder con arquitectura GPT-2 y encoder con la de BERT.
+"""Preentrena los modelos «mini» del curso: tokenizador BPE, decoder (GPT-2), encoder (BERT) y LSTM.
 
     python -m tools.training.pretrain --corpus CORPUS --output entrenamiento            # CPU o una GPU
     accelerate launch --multi_gpu --num_processes 2 -m tools.training.pretrain --corpus CORPUS …   # dos GPU, o --cpu
     python -m tools.training.pretrain --output entrenamiento --export course_utils/checkpoints/decoder
     python -m tools.training.pretrain --role encoder --tokenizer course_utils/checkpoints/decoder --corpus … --output …
+    python -m tools.training.pretrain --role lstm --layers 2 --tokenizer course_utils/checkpoints/decoder --corpus … …
 
 CORPUS es un directorio con `manifiesto.csv` (columnas `fichero` y `particion`) y un texto por obra, un
 párrafo por línea. Solo se entrena con la partición `entrenamiento`; `validacion` sirve para medir.
@@ -46,6 +47,7 @@ from transformers import (
 
 from course_utils._files import atomic
 from course_utils.models import sha256
+from course_utils.recurrent import LSTMConfig, LSTMForCausalLM
 
 EOS, PAD, MASK, CLS, SEP = SPECIAL = ["<|endoftext|>", "<|pad|>", "<mask>", "<cls>", "<sep>"]
 
@@ -167,12 +169,14 @@ class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al., 2024) para las matrices internas.
 
     `torch.optim.Muon` calcula Newton-Schulz en bfloat16, lentísimo en CPU que no lo tienen, y trata q, k y
-    v como una sola matriz; aquí el tipo se elige y `blocks` separa las matrices fundidas.
+    v como una sola matriz; aquí el tipo se elige y `blocks` separa las matrices fundidas, que lo están por las salidas:
+    las columnas de Conv1D (in, out) o, si `transposed`, las filas de nn.Linear y nn.LSTM (out, in).
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0, dtype=torch.float32):
         super().__init__(
-            params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1, "transposed": False}
+            params,
+            {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1, "transposed": False},
         )
         self.dtype = dtype
 
@@ -183,30 +187,33 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
-                nesterov = p.grad.lerp(buffer, group["momentum"])  # (in, out): Conv1D de GPT-2
-                updates += nesterov.chunk(group["blocks"], dim=-1)
+                nesterov = p.grad.lerp(buffer, group["momentum"])
+                updates += nesterov.chunk(group["blocks"], dim=-2 if group["transposed"] else -1)
             flat = orthogonalize(torch.stack(updates), self.dtype)  # todas las capas de una vez
             ratio = flat.size(-1) / flat.size(-2)
             scale = max(1, 1 / ratio if group["transposed"] else ratio) ** 0.5  # salidas entre entradas
             for i, p in enumerate(group["params"]):
-                update = torch.cat(tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]]), dim=-1)
+                parts = tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]])
+                update = torch.cat(parts, dim=-2 if group["transposed"] else -1)
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * scale)
 
 
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     """Muon para las matrices de los bloques; AdamW para vectores (*embeddings*), sesgos y normas."""
-    hidden = {n: p for n, p in model.named_parameters() if (".h." in n or ".layer." in n) and p.ndim == 2}
+    inner = (".h.", ".layer.", "lstm.")
+    hidden = {n: p for n, p in model.named_parameters() if any(part in n for part in inner) and p.ndim == 2}
     rest = [p for n, p in model.named_parameters() if n not in hidden]
-    transposed = args.role == "encoder"  # nn.Linear de BERT es (out, in); Conv1D de GPT-2, (in, out)
+    transposed = args.role != "decoder"  # nn.Linear de BERT y nn.LSTM son (out, in); Conv1D de GPT-2, (in, out)
     decay = dict.fromkeys(hidden, args.weight_decay)
     if args.weight_decay_qk is not None:
         decay |= {n: args.weight_decay_qk for n in hidden if ".query." in n or ".key." in n}
     kinds = dict.fromkeys((p.shape, decay[n]) for n, p in hidden.items())
+    # Fundidas: las cuatro puertas de la LSTM, y q, k y v en el c_attn de GPT-2.
     groups = [
         {
             "params": [p for n, p in hidden.items() if (p.shape, decay[n]) == (shape, rate)],
-            "blocks": 3 if not transposed and shape[1] == 3 * shape[0] else 1,  # q, k y v fundidas en c_attn
+            "blocks": 4 if args.role == "lstm" else 3 if not transposed and shape[1] == 3 * shape[0] else 1,
             "transposed": transposed,
             "weight_decay": rate,
         }
@@ -258,6 +265,7 @@ def check_same_run(path: Path, args) -> None:
     """Continuar con otro modelo, otro lote u otra semilla no sería el mismo entrenamiento."""
     saved = json.loads((path / "estado.json").read_text())["argumentos"]
     names = ("role", "seed", "batch", "context", "vocab_size", "width", "layers", "heads", "mask_rate", "short_steps")
+    names += ("hidden",) if args.role == "lstm" else ()
     changed = [
         f"--{n.replace('_', '-')} {saved[n]} (ahora {getattr(args, n)})" for n in names if saved[n] != getattr(args, n)
     ]
@@ -272,8 +280,19 @@ def checkpoints(output: Path) -> list[Path]:
 
 
 # ---------------------------------------------------------------- entrenamiento
-def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM:
+def build_model(vocab_size: int, args) -> GPT2LMHeadModel | BertForMaskedLM | LSTMForCausalLM:
     torch.manual_seed(args.seed)
+    if args.role == "lstm":
+        config = LSTMConfig(
+            vocab_size=vocab_size,
+            embedding_size=args.width,
+            hidden_size=args.hidden,
+            num_hidden_layers=args.layers,
+            bos_token_id=0,
+            eos_token_id=0,
+            pad_token_id=1,
+        )
+        return LSTMForCausalLM(config)
     if args.role == "encoder":
         config = BertConfig(
             vocab_size=vocab_size,
@@ -526,8 +545,8 @@ def export(args) -> None:
         raise ValueError(f"No hay ningún punto de control en {args.output}: entrena antes de exportar.")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(args.output / "tokenizador")
     saved = json.loads((done[-1] / "estado.json").read_text())["argumentos"]
-    for key in ("role", "context", "width", "layers", "heads", "dropout", "seed"):
-        setattr(args, key, type(getattr(args, key))(saved[key]))
+    for key in ("role", "context", "width", "layers", "heads", "dropout", "seed", "hidden"):
+        setattr(args, key, type(getattr(args, key))(saved.get(key, getattr(args, key))))
     model = build_model(len(tokenizer), args)
     load_state(done[-1], model, build_optimizers(model, args))
     if args.role == "encoder":
@@ -541,7 +560,8 @@ def export(args) -> None:
             special_tokens=[(token, SPECIAL.index(token)) for token in (CLS, SEP)],
         )
     else:
-        model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
+        if args.role == "decoder":
+            model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
         model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
     model.half().save_pretrained(args.export)
     tokenizer.model_max_length = args.context
@@ -570,7 +590,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--tokenizer", type=Path, help="usa el tokenizador de este modelo en vez de aprender uno")
     parser.add_argument("--init", type=Path, help="parte de los pesos (y el tokenizador) de este modelo exportado")
     parser.add_argument("--wake", action="store_true", help="encoder, con --init: las capas 2 a 6 miran a sus vecinos")
-    parser.add_argument("--role", choices=["decoder", "encoder"], default="decoder", help="GPT-2 o BERT")
+    parser.add_argument("--role", choices=["decoder", "encoder", "lstm"], default="decoder", help="GPT-2, BERT o LSTM")
     parser.add_argument("--mask-rate", type=float, default=0.3, help="encoder: fracción de tokens tapados al empezar")
     parser.add_argument("--mask-rate-end", type=float, default=0.15, help="encoder: esa fracción al acabar")
     parser.add_argument("--short-steps", type=int, default=500, help="encoder: pasos con trozos 4 veces más cortos")
@@ -581,6 +601,7 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--hidden", type=int, default=560, help="lstm: tamaño del estado")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--lr", type=float, default=2e-3, help="AdamW: vectores, sesgos y normas")
     parser.add_argument("--muon-lr", type=float, default=0.02, help="Muon: matrices internas")
