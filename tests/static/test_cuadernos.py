@@ -256,6 +256,7 @@ CLOSING = [
     "Después de la sesión: cuestionario",
     "Recursos y artículos",
     "Siguiente sesión",
+    "Los cuestionarios, escritos",
 ]
 
 
@@ -352,7 +353,7 @@ def test_every_image_has_alt_text(path):
 
 # --- Sin JavaScript -------------------------------------------------------------------------------------
 # La regla: una salida guardada que necesita JavaScript (un guion, o un widget, que al construir se queda en una frase)
-# tiene al lado lo mismo sin él. Un cuestionario, todo su texto en la celda anterior; un explorador, un dibujo en la
+# tiene al lado lo mismo sin él. Un cuestionario, todo su texto en la última celda; un explorador, un dibujo en la
 # celda de código siguiente. GitHub, un PDF, Colab recién abierto y el Notebook 6 sin confianza no ejecutan nada.
 
 
@@ -376,10 +377,10 @@ def without_javascript(book, index: int) -> str | None:
     quiz = re.search(r"quizzes/(\w+\.json)", source)
     if quiz:
         questions = json.loads((NOTEBOOKS / "quizzes" / quiz[1]).read_text(encoding="utf-8"))
-        before = html.unescape(book.cells[index - 1].source)
+        end = html.unescape(book.cells[-1].source)
         said = [text for q in questions for a in q["answers"] for text in (q["question"], a["answer"], a["feedback"])]
-        lost = [text for text in said if html.unescape(text) not in before]
-        return f"el texto de la celda anterior no dice: {lost}" if lost or "<details>" not in before else None
+        lost = [text for text in said if html.unescape(text) not in end]
+        return f"el texto de la última celda no dice: {lost}" if lost or "<details>" not in end else None
     if re.search(r"\b(Explorer|EpochSlider|SentenceBox)\(", source):
         code = [cell for cell in book.cells[index + 1 :] if cell.cell_type == "code" and "verifica" not in tags(cell)]
         after = code[0] if code else {"outputs": []}
