@@ -1,4 +1,4 @@
-"""Perfiles y modelos: de un papel («decoder», «encoder») a un modelo y su tokenizador.
+"""Perfiles y modelos: de un papel («decoder», «encoder», «lstm») a un modelo y su tokenizador.
 
 El perfil «mini» usa modelos pequeños y reales que viajan con el curso; «mediano», un LLM de verdad que llega en un
 paquete de pip; «completo», los del Hub. La variable de entorno ``CURSO_PERFIL`` elige y un argumento manda más que
@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 _CHECKPOINTS = Path(__file__).parent / "checkpoints"
-_CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM"}
+_CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM", "lstm": "LSTMForCausalLM"}
 _RESTORE = "Restáuralo con «git checkout -- course_utils/checkpoints» o vuelve a instalar el paquete."
 _SAVE = "Guarda en ella el modelo y el tokenizador, los dos con save_pretrained, o cópiala otra vez."
 
@@ -46,7 +46,7 @@ class Profile:
 
 
 PROFILES = {
-    "mini": Profile("mini", {role: str(_CHECKPOINTS / role) for role in ("decoder", "encoder")}),
+    "mini": Profile("mini", {role: str(_CHECKPOINTS / role) for role in _CLASSES}),
     "mediano": Profile("mediano", {"decoder": mediano.PIP + mediano.GEMMA.package}),
     "completo": Profile(
         "completo",
@@ -87,7 +87,7 @@ def checkpoint(role: str, profile: str | Profile | None = None) -> str:
     Parameters
     ----------
     role : str
-        «decoder» o «encoder».
+        «decoder», «encoder» o «lstm».
     profile : str or Profile, optional
         «mini», «mediano», «completo» o un ``Profile`` propio.
 
@@ -193,9 +193,12 @@ def load_model(role: str, profile: str | Profile | None = None):
     import torch
     import transformers
 
+    from . import recurrent
+
     try:
         with _quiet():
-            model, info = getattr(transformers, _CLASSES[role]).from_pretrained(
+            owner = recurrent if role == "lstm" else transformers  # transformers no trae ninguna LSTM
+            model, info = getattr(owner, _CLASSES[role]).from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
