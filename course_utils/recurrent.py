@@ -62,7 +62,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         self.post_init()
 
     def _init_weights(self, module) -> None:
-        """Valores iniciales: la puerta del olvido, abierta (sesgo 1); lo demás, pequeño y al azar."""
+        """Valores iniciales: la puerta del olvido, abierta (sesgo 1); los vectores, del tamaño que la LSTM nota."""
         with torch.no_grad():
             if isinstance(module, torch.nn.LSTM):
                 bound = module.hidden_size**-0.5
@@ -71,7 +71,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
                     if "bias_ih" in name:
                         p[module.hidden_size : 2 * module.hidden_size] = 1.0
             elif isinstance(module, torch.nn.Linear | torch.nn.Embedding):
-                module.weight.normal_(std=0.02)
+                module.weight.normal_(std=module.weight.size(1) ** -0.5)
                 if getattr(module, "bias", None) is not None:
                     module.bias.zero_()
 

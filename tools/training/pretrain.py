@@ -169,14 +169,12 @@ class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al., 2024) para las matrices internas.
 
     `torch.optim.Muon` calcula Newton-Schulz en bfloat16, lentísimo en CPU que no lo tienen, y trata q, k y
-    v como una sola matriz; aquí el tipo se elige y `blocks` separa las matrices fundidas, que lo están por las salidas:
-    las columnas de Conv1D (in, out) o, si `transposed`, las filas de nn.Linear y nn.LSTM (out, in).
+    v como una sola matriz; aquí el tipo se elige y `blocks` separa las matrices fundidas.
     """
 
     def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0, dtype=torch.float32):
         super().__init__(
-            params,
-            {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1, "transposed": False},
+            params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1, "transposed": False}
         )
         self.dtype = dtype
 
@@ -187,33 +185,33 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 buffer = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
-                nesterov = p.grad.lerp(buffer, group["momentum"])
-                updates += nesterov.chunk(group["blocks"], dim=-2 if group["transposed"] else -1)
+                nesterov = p.grad.lerp(buffer, group["momentum"])  # (in, out): Conv1D de GPT-2
+                updates += nesterov.chunk(group["blocks"], dim=-1)
             flat = orthogonalize(torch.stack(updates), self.dtype)  # todas las capas de una vez
             ratio = flat.size(-1) / flat.size(-2)
             scale = max(1, 1 / ratio if group["transposed"] else ratio) ** 0.5  # salidas entre entradas
             for i, p in enumerate(group["params"]):
-                parts = tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]])
-                update = torch.cat(parts, dim=-2 if group["transposed"] else -1)
+                update = torch.cat(tuple(flat[i * group["blocks"] : (i + 1) * group["blocks"]]), dim=-1)
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * scale)
 
 
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
-    """Muon para las matrices de los bloques; AdamW para vectores (*embeddings*), sesgos y normas."""
-    inner = (".h.", ".layer.", "lstm.")
-    hidden = {n: p for n, p in model.named_parameters() if any(part in n for part in inner) and p.ndim == 2}
+    """Muon para las matrices de los bloques; AdamW para vectores (*embeddings*), sesgos y normas, y para la LSTM."""
+    hidden = {n: p for n, p in model.named_parameters() if (".h." in n or ".layer." in n) and p.ndim == 2}
     rest = [p for n, p in model.named_parameters() if n not in hidden]
-    transposed = args.role != "decoder"  # nn.Linear de BERT y nn.LSTM son (out, in); Conv1D de GPT-2, (in, out)
+    adamw = torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.0)
+    if not hidden:  # la LSTM, que con Muon sale más tarde de la pérdida del unigrama
+        return [adamw]
+    transposed = args.role == "encoder"  # nn.Linear de BERT es (out, in); Conv1D de GPT-2, (in, out)
     decay = dict.fromkeys(hidden, args.weight_decay)
     if args.weight_decay_qk is not None:
         decay |= {n: args.weight_decay_qk for n in hidden if ".query." in n or ".key." in n}
     kinds = dict.fromkeys((p.shape, decay[n]) for n, p in hidden.items())
-    # Fundidas: las cuatro puertas de la LSTM, y q, k y v en el c_attn de GPT-2.
     groups = [
         {
             "params": [p for n, p in hidden.items() if (p.shape, decay[n]) == (shape, rate)],
-            "blocks": 4 if args.role == "lstm" else 3 if not transposed and shape[1] == 3 * shape[0] else 1,
+            "blocks": 3 if not transposed and shape[1] == 3 * shape[0] else 1,  # q, k y v fundidas en c_attn
             "transposed": transposed,
             "weight_decay": rate,
         }
@@ -221,7 +219,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     ]
     dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
     muon = Muon(groups, lr=args.muon_lr, weight_decay=args.weight_decay, dtype=dtype)
-    return [muon, torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [muon, adamw]
 
 
 def lr_scale(step: int, *, steps: int, warmup: int, decay: int) -> float:
