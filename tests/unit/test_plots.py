@@ -1,21 +1,10 @@
 """Los dibujos dicen lo que dicen los datos, respetan ``ax`` y no tocan la configuración global."""
 
-import matplotlib
-import pytest
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import pytest
+from dibujos import close_figures, texts  # noqa: F401
 
 from course_utils import plots
-
-
-@pytest.fixture(autouse=True)
-def close():
-    before = dict(matplotlib.rcParams)
-    yield
-    plt.close("all")
-    assert dict(matplotlib.rcParams) == before
-
 
 DRAWINGS = [
     lambda ax: plots.plot_distribution({"␣la": 0.5, "␣un": 0.2}, highlight="␣un", title="T", ax=ax),
@@ -35,10 +24,6 @@ def test_draws_on_the_given_axes_or_a_new_one(draw):
     fresh = draw(None)
     assert fresh is not ax
     fresh.figure.canvas.draw()  # se dibuja de verdad, sin avisos
-
-
-def texts(ax):
-    return [t.get_text() for t in ax.texts]
 
 
 def test_distribution_shows_the_numbers():
