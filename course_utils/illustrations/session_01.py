@@ -253,11 +253,11 @@ class _Sketch:
             drawing.label(self.ax, left - 0.07, height, name, ha="right", fontsize=_SMALL, family=drawing.monospaced())
             color = plots.ORANGE if k == 0 else plots.BLUE
             self.ax.add_patch(Rectangle((left, height - 0.1), room * p / best, 0.2, facecolor=color))
-            text = f"{100 * p:.0f} %"
+            text = drawing.percent(p, 0)
             drawing.label(self.ax, left + room * p / best + 0.06, height, text, ha="left", fontsize=_SMALL)
         rest = self.journey.vocabulary - len(self.journey.choices)
         drawing.label(self.ax, left - 0.07, y - len(self.journey.choices) * step, "…", ha="right", fontsize=_SMALL)
-        count = f"{rest:,}".replace(",", "\u2009")
+        count = drawing.number(rest, 0)
         drawing.label(
             self.ax, left, y - len(self.journey.choices) * step, f"y otros {count}", ha="left", fontsize=_SMALL,
             color="#444444",
@@ -299,7 +299,7 @@ class _Across(_Sketch):
 
     def share(self, i, weight):
         x, y = self.stops["attention"][0] + 0.12, self.lane(i) + 0.15
-        drawing.label(self.ax, x, y, f"{100 * weight:.0f} %", ha="left", fontsize=12, color=_SHARE)
+        drawing.label(self.ax, x, y, drawing.percent(weight, 0), ha="left", fontsize=12, color=_SHARE)
 
     def logits(self):
         start, last = self.stops["logits"][0], self.lane(len(self.journey.tokens) - 1)
@@ -356,7 +356,7 @@ class _Down(_Sketch):
 
     def share(self, i, weight):
         x, y = self.at(self.stops["attention"][0] + 0.27, self.lane(i) + 0.05)
-        drawing.label(self.ax, x, y, f"{100 * weight:.0f} %", ha="left", fontsize=12, color=_SHARE)
+        drawing.label(self.ax, x, y, drawing.percent(weight, 0), ha="left", fontsize=12, color=_SHARE)
 
     def logits(self):
         start, last = self.stops["logits"][0], self.lane(len(self.journey.tokens) - 1)
@@ -422,7 +422,7 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
         drawing.label(ax, score_x, y, drawing.number(score), fontsize=_SMALL)
         ax.add_patch(Rectangle((bar_x, y - 0.12), 0.9 * weight / strongest, 0.24, facecolor=plots.ORANGE))
         drawing.label(
-            ax, bar_x + 0.9 * weight / strongest + 0.06, y, f"{100 * weight:.0f} %", ha="left", fontsize=_SMALL
+            ax, bar_x + 0.9 * weight / strongest + 0.06, y, drawing.percent(weight, 0), ha="left", fontsize=_SMALL
         )
         _strip(ax, value_x, y, value, strength=0.15 + 0.85 * weight / strongest)
     end = rows[-1] - 0.62

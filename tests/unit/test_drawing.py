@@ -4,22 +4,13 @@ import itertools
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from dibujos import close_figures  # noqa: F401
 from matplotlib import font_manager
 
 from course_utils import drawing, plots
-
-
-@pytest.fixture(autouse=True)
-def close():
-    before = dict(matplotlib.rcParams)
-    yield
-    plt.close("all")
-    assert dict(matplotlib.rcParams) == before
 
 
 def inches(ax, artist):

@@ -1,24 +1,14 @@
 """El Transformer por dentro: los números puestos son los del decodificador, y «estás aquí» sale donde se pide."""
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
+from dibujos import close_figures, texts  # noqa: F401
 
 from course_utils.attention import capture_attention
 from course_utils.decoding import show_token
 from course_utils.illustrations import changed_word, families, inside_transformer, qkv_strips, who_moved
 from course_utils.illustrations.session_01 import STAGES, THE_KING
 from course_utils.models import load_model
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
-def _texts(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def test_the_numbers_are_the_decoders_own():
@@ -44,7 +34,7 @@ def test_the_numbers_are_the_decoders_own():
 @pytest.mark.parametrize("vertical", [False, True])
 def test_every_stage_is_named_and_only_the_asked_one_is_here(vertical):
     titles = {title for title, _ in STAGES.values()}
-    plain = _texts(inside_transformer(vertical=vertical))
+    plain = texts(inside_transformer(vertical=vertical))
     assert titles <= set(plain) and "estás aquí" not in plain
     seen = []
     for stage in STAGES:
@@ -77,7 +67,7 @@ def test_an_unknown_stage_is_refused():
 def test_strips_need_one_key_value_score_and_weight_per_token():
     good = {"tokens": ["El", "␣rey"], "query": [1.0, -1.0], "keys": [[1, 2], [3, 4]], "values": [[1, 2], [3, 4]]}
     good |= {"weights": [0.25, 0.75], "scores": [0.0, 1.1], "result": [2.5, 3.5]}
-    drawn = _texts(qkv_strips(**good))
+    drawn = texts(qkv_strips(**good))
     assert {"25 %", "75 %", "0,0", "1,1"} <= set(drawn)
     with pytest.raises(ValueError, match=r"Hay 2 tokens.*\[2, 2, 1, 2\]"):
         qkv_strips(**good | {"weights": [1.0]})
@@ -94,7 +84,7 @@ def test_who_moved_uses_one_scale_and_marks_the_change():
 
 @pytest.mark.parametrize("vertical", [False, True])
 def test_the_bet_shows_both_words_and_asks_for_the_others(vertical):
-    drawn = _texts(changed_word(["El", "␣rey", "."], 1, "␣paje", vertical=vertical))
+    drawn = texts(changed_word(["El", "␣rey", "."], 1, "␣paje", vertical=vertical))
     assert {"El", "␣rey", "␣paje", "."} <= set(drawn) and drawn.count("?") == 2 and drawn.count("!") == 1
     with pytest.raises(ValueError, match="de 0 a 2, y es 3"):
         changed_word(["El", "␣rey", "."], 3, "x")

@@ -2,20 +2,10 @@
 
 import itertools
 
-import matplotlib.pyplot as plt
 import pytest
+from dibujos import close_figures, texts  # noqa: F401
 
 from course_utils.illustrations import session_02 as drawn
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
-def _texts(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 def _tokens(count):
@@ -30,7 +20,7 @@ def test_the_frames_of_the_cache_count_every_token_that_passes(prompt, new):
         without.append(passed)
         cached.append(passed - kept)
         kept, passed = passed, passed + 1
-    said = [text for text in _texts(drawn.cache_frames(_tokens(prompt + new - 1), prompt)) if text.isdigit()]
+    said = [text for text in texts(drawn.cache_frames(_tokens(prompt + new - 1), prompt)) if text.isdigit()]
     expected = zip(itertools.accumulate(without), itertools.accumulate(cached), strict=True)
     assert said == [str(total) for pair in expected for total in pair]
 
@@ -42,17 +32,17 @@ def test_the_curves_of_the_cache_are_the_counts_of_the_loop():
 
 
 def test_only_the_last_row_of_logits_has_no_known_answer():
-    texts = _texts(drawn.logits_grid([[0.0] * 9, [1.0] * 9], ["Ha", "bía"], ["x", "y"]))
-    assert texts.count("?") == 1 and texts.count("bía") == 2 and texts.count("Ha") == 1
+    said = texts(drawn.logits_grid([[0.0] * 9, [1.0] * 9], ["Ha", "bía"], ["x", "y"]))
+    assert said.count("?") == 1 and said.count("bía") == 2 and said.count("Ha") == 1
 
 
 def test_the_loop_adds_the_first_candidate_of_each_turn():
     steps = [[("b", 0.5), ("z", 0.1)], [("c", 0.4), ("y", 0.2)]]
     for first in (1, 2):
-        texts = _texts(drawn.loop_frames(["a"], steps, first=first))
+        said = texts(drawn.loop_frames(["a"], steps, first=first))
         shown = 3 - first  # vueltas que se ven
-        assert texts.count("modelo") == shown and texts.count("a") == shown + 1
-        assert texts.count("c") == 2 and texts.count("y") == 1 and texts.count("z") == (first == 1)
+        assert said.count("modelo") == shown and said.count("a") == shown + 1
+        assert said.count("c") == 2 and said.count("y") == 1 and said.count("z") == (first == 1)
 
 
 def test_a_split_letter_is_never_split_between_rows():

@@ -2,21 +2,15 @@
 
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from dibujos import close_figures  # noqa: F401
 
 from course_utils import decoding
 from course_utils.drawing import percent
 from course_utils.illustrations import session_03 as drawn
 from course_utils.models import load_model
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def said(figure) -> list[str]:

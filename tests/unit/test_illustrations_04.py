@@ -1,7 +1,7 @@
 """Las ilustraciones de la sesión 04: el −100 cae donde dice cada receta, y LoRA está de verdad a escala."""
 
-import matplotlib.pyplot as plt
 import pytest
+from dibujos import close_figures, texts  # noqa: F401
 
 from course_utils.illustrations import forgetting, labels_shifted, lora_to_scale, side_by_side
 from course_utils.illustrations.session_04 import IGNORED, cover
@@ -9,19 +9,9 @@ from course_utils.illustrations.session_04 import IGNORED, cover
 ROW = ["EOS", "—", "Hola", "EOS", "EOS", "EOS"]  # cuatro de verdad y dos de relleno
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
-def _texts(ax):
-    return [text.get_text() for text in ax.texts]
-
-
 @pytest.mark.parametrize("vertical", [False, True])
 def test_the_end_is_lost_by_its_id_and_kept_by_the_mask(vertical):
-    shown = _texts(labels_shifted(ROW, 4, vertical=vertical))
+    shown = texts(labels_shifted(ROW, 4, vertical=vertical))
     # Cinco etiquetas por receta: por el id se pierden el final y los dos rellenos; por la máscara, solo los rellenos.
     assert shown.count(IGNORED) == 3 + 2
     assert shown.count("EOS") == 3 + 1  # los tres que se leen y la etiqueta buena
@@ -48,7 +38,7 @@ def test_every_number_takes_the_same_room(vertical):
 
 
 def test_the_shares_are_right_and_nothing_is_no_matrix():
-    assert {"6,2 %", "4,2 %"} <= set(_texts(lora_to_scale({"a": (256, 256), "b": (256, 768)}, 8)))
+    assert {"6,2 %", "4,2 %"} <= set(texts(lora_to_scale({"a": (256, 256), "b": (256, 768)}, 8)))
     with pytest.raises(ValueError, match="al menos una matriz"):
         lora_to_scale({}, 8)
     with pytest.raises(ValueError, match="rank"):
@@ -56,13 +46,13 @@ def test_the_shares_are_right_and_nothing_is_no_matrix():
 
 
 def test_the_cover_ends_only_once():
-    assert _texts(cover()).count("EOS") == 1
+    assert texts(cover()).count("EOS") == 1
 
 
 def test_bars_of_the_same_models_share_their_panel_scale_and_say_their_number():
     panels = {"A": {"antes": 0, "después": 49}, "B": {"antes": 2, "después": 40}}
     figure = side_by_side(panels, ["grey", "green"], ["de 50", "%"])
-    assert [_texts(ax) for ax in figure.axes] == [["0 de 50", "49 de 50"], ["2 %", "40 %"]]
+    assert [texts(ax) for ax in figure.axes] == [["0 de 50", "49 de 50"], ["2 %", "40 %"]]
     for wrong in ({"A": {"x": 1}, "B": {"y": 1}}, {}):
         with pytest.raises(ValueError, match="los mismos"):
             side_by_side(wrong, ["grey"], ["%", "%"])

@@ -5,20 +5,11 @@ import re
 
 import matplotlib.pyplot as plt
 import pytest
+from dibujos import close_figures, texts  # noqa: F401
 from matplotlib.colors import to_hex
 
 from course_utils import drawing
 from course_utils.illustrations import chain, duel, perplexity_die, session_05, sliding_windows, surprise_chips
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
-
-
-def _texts(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 @pytest.mark.parametrize("vertical", [False, True])
@@ -30,7 +21,7 @@ def test_a_die_has_a_dot_per_face_and_one_is_chosen(vertical):
         dots.setdefault(to_hex(dot.get_facecolor()[0]), []).append(len(dot.get_offsets()))
     assert dots[drawing.CHOSEN.lower()] == [1] * 5
     assert [n + 1 for n in dots[drawing.BLUE.lower()]] == [2, 6, 59, 831, 4096]
-    assert {"59", "831", "4096", *faces} <= set(_texts(ax))
+    assert {"59", "831", "4096", *faces} <= set(texts(ax))
 
 
 def test_the_dots_of_a_die_are_inside_its_front():
@@ -46,14 +37,14 @@ def test_the_bars_of_a_chain_are_as_long_as_its_surprise(vertical):
     ax = chain(["uno", "dos", "tres"], probs, vertical=vertical)
     sides = [bar.get_width() if vertical else bar.get_height() for bar in ax.patches if isinstance(bar, plt.Rectangle)]
     assert [side / sides[0] for side in sides] == pytest.approx([-math.log2(p) for p in probs])
-    assert {"1,0", "3,0", "0,5", "0,001"} <= set(_texts(ax))
+    assert {"1,0", "3,0", "0,5", "0,001"} <= set(texts(ax))
 
 
 def test_chips_say_their_bits_and_the_mean_and_wrap_when_narrow():
     row = {"texto": (["Hab", "ía", "␣una"] * 4, [12.0, 0.5, 8.5] * 4)}
     wide, narrow = surprise_chips(row), surprise_chips(row, width=3)
     for ax in (wide, narrow):
-        assert "texto · 7,0 bits de media" in _texts(ax) and _texts(ax).count("12,0") == 4
+        assert "texto · 7,0 bits de media" in texts(ax) and texts(ax).count("12,0") == 4
         assert max(chip.get_x() + chip.get_width() for chip in ax.patches) <= ax.get_xlim()[1]
     assert len({chip.get_y() for chip in wide.patches}) == 1 < len({chip.get_y() for chip in narrow.patches})
 
@@ -67,7 +58,7 @@ def test_the_winner_of_a_duel_is_in_bold():
 @pytest.mark.parametrize(("n", "window", "stride"), [(17, 8, 4), (9, 8, 4), (5, 8, 8), (30, 7, 6)])
 def test_each_token_is_scored_once_in_the_drawn_windows(n, window, stride):
     ax = sliding_windows(n, window, stride)
-    signs = _texts(ax)
+    signs = texts(ax)
     assert signs.count("✓") == n - 1 and len([s for s in signs if re.fullmatch(r"ventana \d+", s)]) >= 1
     scored = [round(text.get_position()[0], 3) for text in ax.texts if text.get_text() == "✓"]
     assert len(set(scored)) == n - 1

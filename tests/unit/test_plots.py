@@ -1,36 +1,11 @@
 """Los dibujos dicen lo que dicen los datos, respetan ``ax`` y no tocan la configuración global."""
 
-import matplotlib
-import pandas as pd
-import pytest
-import torch
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import pytest
+from dibujos import close_figures, texts  # noqa: F401
 
-from course_utils import decoding, plots
-from course_utils.decoding import BeamNode
-from course_utils.drawing import number
+from course_utils import plots
 
-
-@pytest.fixture(autouse=True)
-def close():
-    before = dict(matplotlib.rcParams)
-    yield
-    plt.close("all")
-    assert dict(matplotlib.rcParams) == before
-
-
-NODES = (
-    BeamNode(0, 0, -1, 5, -0.5, -0.5, "viva"),
-    BeamNode(0, 0, -1, 6, -1.0, -1.0, "viva"),
-    BeamNode(0, 0, -1, 7, -2.0, -2.0, "podada"),
-    BeamNode(0, 0, -1, 8, -3.0, -3.0, "podada"),
-    BeamNode(0, 1, 1, 9, -1.5, -0.75, "terminada"),
-    BeamNode(0, 1, 0, 5, -2.5, -1.25, "terminada"),
-    BeamNode(0, 1, 0, 6, -1e9, -5e8, "podada"),
-)
-TABLE = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}, index=["voraz", "haz"])
 DRAWINGS = [
     lambda ax: plots.plot_distribution({"␣la": 0.5, "␣un": 0.2}, highlight="␣un", title="T", ax=ax),
     lambda ax: plots.plot_trace(
@@ -38,15 +13,7 @@ DRAWINGS = [
     ),
     lambda ax: plots.plot_epsilon_sweep([0, 0.5, 1], {"m": [-1, -2, -3]}, ylabel="y", title="T", ax=ax),
     lambda ax: plots.plot_times([10, 20], {"sin": [1, 4], "con": [1, 2]}, title="T", ax=ax),
-    lambda ax: plots.plot_families(
-        {"A": (["codificador", "decodificador"], "traducir", "T5"), "B": (["decodificador"], "generar", "GPT")},
-        title="T",
-        ax=ax,
-    ),
     lambda ax: plots.plot_attention([[1.0, 0.0], [0.25, 0.75]], ["$un", "␣a$"], title="T", ax=ax),
-    lambda ax: plots.plot_token_path("␣a$", 7, [[1, -2, 0], [0, 0, 0]], {"$": 0.5, "b": 0.1}, title="T", ax=ax),
-    lambda ax: plots.plot_beam_tree(NODES, "t{}".format, root="El $", pruned=1, title="T", ax=ax),
-    lambda ax: plots.plot_strategies(TABLE, "a", "b", title="T", ax=ax),
 ]
 
 
@@ -57,10 +24,6 @@ def test_draws_on_the_given_axes_or_a_new_one(draw):
     fresh = draw(None)
     assert fresh is not ax
     fresh.figure.canvas.draw()  # se dibuja de verdad, sin avisos
-
-
-def texts(ax):
-    return [t.get_text() for t in ax.texts]
 
 
 def test_distribution_shows_the_numbers():
@@ -92,42 +55,9 @@ def test_lines_carry_the_data_and_a_legend():
     assert len({line.get_linestyle() for line in ax.lines}) == 2  # se distinguen también sin color
 
 
-def test_beam_tree_shows_kept_pruned_and_winner():
-    ax = DRAWINGS[-2](None)
-    shown = texts(ax)
-    assert "El $" in shown and "y 1 podada más" in shown and len(shown) == 7
-    assert "t5\nΣ −0,50   puntuación −0,50" in shown
-    assert any("t7 ✗" in t for t in shown) and not any("t8" in t for t in shown)
-    assert [t for t in shown if "★" in t] == ["t9 ★\nΣ −1,50   puntuación −0,75"]
-    assert [t for t in shown if "■" in t] == ["t5 ■\nΣ −2,50   puntuación −1,25"]
-    assert len(ax.lines) == 5 and sum(line.get_linestyle() == "--" for line in ax.lines) == 1
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["", "Paso 1", "Paso 2"]
-
-
-def test_beam_tree_of_a_real_search(model):
-    ids = torch.tensor([[1, 2, 3]])
-    for beams in (2, 3, 4):
-        found = decoding.beam_search(model, ids, num_beams=beams, max_new_tokens=4)
-        ax = plots.plot_beam_tree(found.tree, str)
-        ax.figure.canvas.draw()
-        winner = next(t for t in texts(ax) if "★" in t)
-        assert f"puntuación {number(found.scores[0].item(), 2)}" in winner
-
-
-def test_strategies_have_a_point_each_and_a_legend():
-    ax = DRAWINGS[-1](None)
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines] == [(1, 3), (2, 4)]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["voraz", "haz"]
-    assert len({line.get_marker() for line in ax.lines}) == 2
-
-
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: plots.plot_beam_tree([], str),
-        lambda: plots.plot_beam_tree([*NODES, BeamNode(1, 0, -1, 5, -0.5, -0.5, "viva")], str),
-        lambda: plots.plot_strategies(TABLE, "a", "c"),
-        lambda: plots.plot_strategies(TABLE[:0], "a", "b"),
         lambda: plots.plot_distribution({}),
         lambda: plots.plot_distribution({"a": 1.5}),
         lambda: plots.plot_trace([]),
@@ -143,19 +73,8 @@ def test_bad_data(draw):
         draw()
 
 
-def test_families_show_blocks_uses_models_and_cross_attention():
-    ax = DRAWINGS[4](None)
-    shown = " ".join(texts(ax)).replace("\n", " ")
-    assert shown.count("codificador mira a los dos lados") == 1 and shown.count("decodificador solo mira") == 2
-    assert {"A", "B", "traducir", "generar", "T5", "GPT"} <= set(texts(ax))
-    assert texts(ax).count("atención cruzada") == 1  # solo donde hay dos bloques
-    for bad in ({}, {"A": (["transformador"], "", "")}):
-        with pytest.raises(ValueError, match="codificador o decodificador"):
-            plots.plot_families(bad)
-
-
 def test_attention_map_has_the_weights_and_masks_have_marks():
-    ax = DRAWINGS[5](None)
+    ax = DRAWINGS[4](None)
     assert ax.images[0].get_array().tolist() == [[1, 0], [0.25, 0.75]] and not texts(ax)
     assert [t.get_text() for t in ax.get_xticklabels()] == ["$un", "␣a$"]
     mask = plots.plot_attention([[True, False], [True, True]], ["a", "b"])
@@ -168,26 +87,7 @@ def test_attention_map_needs_a_square_of_weights(weights):
         plots.plot_attention(weights, ["a", "b"])
 
 
-def test_token_path_shows_every_stage():
-    ax = DRAWINGS[6](None)
-    assert texts(ax)[:4] == ["␣a$", "token", "7", "id"]
-    vector, distribution = ax.child_axes
-    assert [t.get_text() for t in vector.get_yticklabels()] == ["entrada", "capa 1"]
-    assert vector.images[0].get_array().tolist() == [[0.5, -1, 0], [0, 0, 0]]
-    assert [bar.get_width() for bar in distribution.patches] == [0.5, 0.1]
-    with pytest.raises(ValueError, match=r"capas \+ 1, dimensiones.*\(2,\)"):
-        plots.plot_token_path("a", 1, [1, 2], {"b": 1})
-
-
 # ---------------------------------------------------------------- sesión 04
-def test_histogram_counts_every_value_and_marks_the_median():
-    ax = plots.plot_histogram([1, 2, 2, 3, 30], xlabel="Palabras", bins=5)
-    assert sum(p.get_height() for p in ax.patches) == 5
-    assert "mediana: 2" in " ".join(t.get_text() for t in ax.texts)
-    with pytest.raises(ValueError, match="al menos un valor"):
-        plots.plot_histogram([], xlabel="x")
-
-
 def test_padding_draws_what_is_paid_for():
     ax = plots.plot_padding([[3, 4], [5]], 10, xmax=20)
     widths = [p.get_width() for p in ax.patches]
