@@ -328,8 +328,8 @@ def _check_safetensors(file: Path, remedy: str) -> None:
 def _check_memory(folder: Path, remedy: str) -> int:
     """Que quepan el modelo y su tokenizador. Devuelve los bytes que hacen falta.
 
-    Cada parámetro ocupa 4 bytes (float32), estén como estén guardados; leer un tokenizador, unas quince veces su fichero
-    (medido con el de 262 144 tokens: 0,45 GB para 33 MB).
+    Cada parámetro ocupa 4 bytes (float32), estén como estén guardados; leer un tokenizador, unas quince veces lo que su
+    fichero (medido con el de 262 144 tokens: 0,45 GB para 33 MB).
     """
     import safetensors
 
