@@ -10,7 +10,9 @@ _CGROUP = Path("/sys/fs/cgroup")  # el límite de un contenedor (Docker, Jupyter
 
 
 def free_memory() -> int:
-    """Bytes de memoria que se pueden pedir: los del sistema o, en un contenedor con límite, los que le quedan a él.
+    """Bytes de memoria que se pueden pedir: los del sistema o, donde hay un límite, los que quedan hasta él.
+
+    El límite puede ser el de un contenedor o el de este proceso (``ulimit -v``).
 
     Raises
     ------
@@ -25,6 +27,11 @@ def free_memory() -> int:
         used = int((_CGROUP / "memory.current").read_text())
         cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())["inactive_file"]
         free = min(free, limit - used + int(cached))
+    with contextlib.suppress(ImportError):  # Windows no tiene límites de estos
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        free = free if limit == resource.RLIM_INFINITY else min(free, limit - psutil.Process().memory_info().vms)
     return max(free, 0)
 
 

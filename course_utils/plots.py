@@ -193,8 +193,24 @@ def _lines(x, series, *, xlabel, ylabel, title, ax) -> Axes:
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
     if len(series) > 1:
-        ax.legend(frameon=False)
+        _name_lines(ax)
     return ax
+
+
+def _name_lines(ax: Axes) -> None:
+    """Escribe el nombre de cada línea junto a su final, con su color, y separa los que se pisarían."""
+    ax.get_ylim()  # los límites, al día
+    lines = [line for line in ax.lines if not line.get_label().startswith("_")]
+    ends = [
+        ax.transLimits.transform((0, ax.yaxis.get_transform().transform([line.get_ydata()[-1]])[0])) for line in lines
+    ]
+    height = -1.0
+    for line, (_, end) in sorted(zip(lines, ends, strict=True), key=lambda pair: pair[1][1]):
+        height = max(end, height + 0.09)
+        ax.text(
+            1.02, height, line.get_label(), transform=ax.transAxes, va="center", color=line.get_color(),
+            fontweight="bold", parse_math=False,
+        )  # fmt: skip
 
 
 # ---------------------------------------------------------------- sesión 01: mapas y máscaras
@@ -317,9 +333,12 @@ def plot_learning_curves(
     if train is not None:
         ax.plot(epochs, train, "s--", color=ORANGE, linewidth=2, label="entrenamiento")
     ax.plot(epochs, validation, "o-", color=BLUE, linewidth=2, label="validación")
-    ax.plot(best, min(validation), "*", color=RED, markersize=20, label=f"la mejor: época {best}", zorder=3)
+    ax.plot(best, min(validation), "*", color=RED, markersize=20, zorder=3)
+    ax.annotate(
+        f"la mejor: época {best}", (best, min(validation)), (0, -16 if train is None else 16),
+        textcoords="offset points", ha="center", va="top" if train is None else "bottom", color=RED,
+    )  # fmt: skip
     if train is None:
-        ax.margins(y=0.25)
         for epoch, value in zip(epochs, validation, strict=True):
             ax.annotate(
                 number(value, 3), (epoch, value), (0, 13), textcoords="offset points", ha="center", fontsize=11,
@@ -334,7 +353,9 @@ def plot_learning_curves(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
+    ax.margins(y=0.25)
+    if train is not None:
+        _name_lines(ax)
     return ax
 
 

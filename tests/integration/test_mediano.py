@@ -283,6 +283,27 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
     assert _machine.free_memory() > 10**6
 
 
+def test_the_limit_of_the_process_counts():
+    pytest.importorskip("resource")
+    code = """
+    import psutil, resource
+    from course_utils._machine import free_memory
+    limit = psutil.Process().memory_info().vms + 300_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    print(free_memory())
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    found = subprocess.run(run, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    assert 250_000_000 < int(found.stdout) <= 300_000_000
+
+
+def test_a_big_tokenizer_needs_memory_too(tiny, monkeypatch):
+    folder = mediano.model_folder()
+    small, tokenizer = models._check_memory(folder, ""), folder / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes() + b" " * 10_000_000)
+    assert models._check_memory(folder, "") == small + 150_000_000
+
+
 # ---------------------------------------------------------------- varios a la vez
 CHILD = """
 import sys

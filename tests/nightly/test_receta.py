@@ -4,6 +4,7 @@ Unos diez minutos en dos núcleos tranquilos. Con otro número de hilos las suma
 que sale se parece y no es el mismo: por eso no se repite cada elección, y la tolerancia es mayor.
 """
 
+import pytest
 from absent import missing
 
 from course_utils import mediano, recordings
@@ -11,6 +12,7 @@ from course_utils.models import load_model
 from tools import record
 
 
+@pytest.mark.timeout(3600)
 def test_following_the_recipe_gives_the_model_that_wrote_them(tmp_path):
     if not mediano.is_installed() and not mediano.is_ready(mediano.ready_folder()):
         missing("no está instalado el perfil mediano (make llm)")

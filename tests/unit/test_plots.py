@@ -51,7 +51,11 @@ def test_trace_shows_choices_and_what_was_chosen():
 def test_lines_carry_the_data_and_a_legend():
     ax = DRAWINGS[3](None)
     assert [list(line.get_ydata()) for line in ax.lines] == [[1, 4], [1, 2]]
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["sin", "con"]
+    assert ax.get_legend() is None and texts(ax) == ["con", "sin"]  # el nombre, al final de su línea
+    assert [t.get_color() for t in ax.texts] == [line.get_color() for line in reversed(ax.lines)]
+    near = plots.plot_times([1, 2], {"a": [1, 2.0], "b": [1, 2.01]})
+    low, high = (t.get_position()[1] for t in near.texts)
+    assert high - low > 0.08  # no se pisan
     assert len({line.get_linestyle() for line in ax.lines}) == 2  # se distinguen también sin color
 
 
@@ -99,8 +103,7 @@ def test_padding_draws_what_is_paid_for():
 
 def test_learning_curves_mark_the_best_epoch():
     ax = plots.plot_learning_curves([4, 3, 2], [4, 3.5, 3.7])
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels == ["entrenamiento", "validación", "la mejor: época 2"]
+    assert texts(ax) == ["la mejor: época 2", "sobreajuste", "entrenamiento", "validación"]
     assert "sobreajuste" in [t.get_text() for t in ax.texts]
     assert "sobreajuste" not in [t.get_text() for t in plots.plot_learning_curves([4, 3], [4, 3]).texts]
     close = plots.plot_learning_curves(None, [4, 3.5, 3.75])
