@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 _CHECKPOINTS = Path(__file__).parent / "checkpoints"
-_CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM", "lstm": "LSTMForCausalLM"}
+_CLASSES = {"decoder": "AutoModelForCausalLM", "encoder": "AutoModelForMaskedLM", "lstm": "AutoModelForCausalLM"}
 _RESTORE = "Restáuralo con «git checkout -- course_utils/checkpoints» o vuelve a instalar el paquete."
 _SAVE = "Guarda en ella el modelo y el tokenizador, los dos con save_pretrained, o cópiala otra vez."
 
@@ -193,12 +193,11 @@ def load_model(role: str, profile: str | Profile | None = None):
     import torch
     import transformers
 
-    from . import recurrent
+    from . import recurrent  # noqa: F401 (transformers no trae ninguna LSTM: así conoce la del curso)
 
     try:
         with _quiet():
-            owner = recurrent if role == "lstm" else transformers  # transformers no trae ninguna LSTM
-            model, info = getattr(owner, _CLASSES[role]).from_pretrained(
+            model, info = getattr(transformers, _CLASSES[role]).from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

@@ -11,10 +11,16 @@ from typing import ClassVar
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-State = tuple[torch.Tensor, torch.Tensor]  # h y c, cada uno (capas, B, H)
+
+class State(list):
+    """Lo que la LSTM recuerda: ``h`` y ``c``, cada uno (capas, B, H). No crece por mucho que lea."""
+
+    def reorder_cache(self, rows: torch.Tensor) -> None:
+        """La fila k pasa a ser la ``rows[k]``, como pide la búsqueda en haz."""
+        self[:] = [part.index_select(1, rows) for part in self]
 
 
 class LSTMConfig(PretrainedConfig):
@@ -90,6 +96,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     def forward(
         self,
         input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
         state: State | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
@@ -102,25 +109,43 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
         ----------
         input_ids : torch.Tensor
             (B, T).
+        attention_mask : torch.Tensor, optional
+            (B, T). Se mira que el relleno, si lo hay, esté a la derecha, donde no estorba a lo que va antes.
         state : tuple of torch.Tensor, optional
             El que devolvió la llamada anterior; sin él, se empieza sin haber leído nada.
         labels : torch.Tensor, optional
             (B, T), los propios ids: se desplazan aquí dentro; −100 no cuenta.
         logits_to_keep : int
             Logits de las últimas posiciones solamente; 0, de todas.
+
+        Raises
+        ------
+        ValueError
+            Si el relleno está a la izquierda: entraría en el estado como si fuera texto.
         """
-        outputs, state = self.lstm(self.embeddings(input_ids), state)  # (B, T, H)
+        if attention_mask is not None and not bool(attention_mask[:, 0].all()):
+            rows = (attention_mask[:, 0] == 0).nonzero().flatten().tolist()
+            raise ValueError(
+                f"Las filas {rows} empiezan por relleno, y una LSTM lo leería como texto. Ponlo a la derecha "
+                "(tokenizer.padding_side = 'right') o pasa las filas de una en una."
+            )
+        outputs, state = self.lstm(self.embeddings(input_ids), state and tuple(state))  # (B, T, H)
         logits = self.head(self.projection(outputs[:, -logits_to_keep:]))  # (B, T, V); −0 es desde el principio
         loss = None if labels is None else cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
-        return LSTMOutput(loss=loss, logits=logits, state=state if use_cache else None)
+        return LSTMOutput(loss=loss, logits=logits, state=State(state) if use_cache else None)
 
-    def prepare_inputs_for_generation(self, input_ids, state=None, use_cache=None, **kwargs) -> dict:
+    def prepare_inputs_for_generation(
+        self, input_ids, attention_mask=None, state=None, use_cache=None, **kwargs
+    ) -> dict:
         """Lo que ``generate`` le pasa en cada paso: con estado, solo el token que falta por leer."""
-        return {"input_ids": input_ids if state is None else input_ids[:, -1:], "state": state, "use_cache": use_cache}
+        inputs = {"input_ids": input_ids if state is None else input_ids[:, -1:], "attention_mask": attention_mask}
+        return inputs | {"state": state, "use_cache": use_cache}
 
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False  # ni claves ni valores que guardar: generate no debe prepararle una caché
 
-    def _reorder_cache(self, state: State, beam_idx: torch.Tensor) -> State:
-        return tuple(part.index_select(1, beam_idx) for part in state)
+
+# Con esto, y este módulo importado, AutoModelForCausalLM.from_pretrained también la carga.
+AutoConfig.register(LSTMConfig.model_type, LSTMConfig, exist_ok=True)
+AutoModelForCausalLM.register(LSTMConfig, LSTMForCausalLM, exist_ok=True)

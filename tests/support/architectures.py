@@ -5,6 +5,8 @@ import functools
 import torch
 import transformers as hf
 
+from course_utils import recurrent
+
 VOCAB = 23
 NO_SPECIALS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 LLAMA = {
@@ -75,6 +77,11 @@ ARCHITECTURES = {
         "RwkvForCausalLM",
         {"vocab_size": VOCAB, "hidden_size": 16, "attention_hidden_size": 16, "num_hidden_layers": 2} | NO_SPECIALS,
     ),
+    "LSTM": (  # la del curso
+        "LSTMConfig",
+        "LSTMForCausalLM",
+        {"vocab_size": VOCAB, "embedding_size": 12, "hidden_size": 16, "num_hidden_layers": 2} | NO_SPECIALS,
+    ),
     "Jamba": (  # atención y Mamba
         "JambaConfig",
         "JambaForCausalLM",
@@ -102,7 +109,8 @@ def tiny(name: str, seed: int = 0, dtype: torch.dtype = torch.float32):
     config, model, arguments = ARCHITECTURES[name]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = getattr(hf, model)(getattr(hf, config)(**arguments, tie_word_embeddings=False)).eval()
+        home = recurrent if hasattr(recurrent, model) else hf
+        model = getattr(home, model)(getattr(home, config)(**arguments, tie_word_embeddings=False)).eval()
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.dim() > 1:

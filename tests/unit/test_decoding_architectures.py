@@ -122,7 +122,7 @@ def test_equals_hugging_face(name, case):
     if name.startswith("Phi-3") and not HF_REREADS_PHI and hf.get("use_cache", True):
         pytest.skip("esta versión de transformers se equivoca con Phi-3")
     for seed in (0, 1):
-        ids, mask = prompt(rows, padded and name != "RWKV", zlib.crc32(f"{name}{case}{seed}".encode()))
+        ids, mask = prompt(rows, padded and name not in ("RWKV", "LSTM"), zlib.crc32(f"{name}{case}{seed}".encode()))
         expected, ours = both(tiny(name, seed, dtype), ids, mask, seed, **hf)
         assert ours == expected
 
@@ -194,7 +194,7 @@ def test_a_model_with_lora_equals_hugging_face_and_uses_its_cache(model):
     assert seen == [3] + [1] * 8
 
 
-@pytest.mark.parametrize("name", ["Mamba", "RWKV", "Jamba"])
+@pytest.mark.parametrize("name", ["Mamba", "RWKV", "LSTM", "Jamba"])
 def test_a_recurrent_state_reads_each_token_once(name):
     model, seen = tiny(name), []
     hook = model.register_forward_pre_hook(lambda m, a, k: seen.append(k["input_ids"].size(1)), with_kwargs=True)
