@@ -176,3 +176,37 @@ def test_samples_are_reproducible_and_long_enough(mini):
     assert first == again and len({tuple(c) for c in first}) == 3 and len(first[0]) == 100
     with pytest.raises(ValueError, match="Ningún párrafo"):
         evaluate.starts(tokenizer, ["corto"], 3, prompt=8, continuation=20)
+
+
+# ---------------------------------------------------------------- según lo leído
+def test_characters_are_counted_where_they_begin(mini):
+    tokenizer = mini[1]
+    counts = evaluate.characters(tokenizer)
+    for text in ("¿Qué ñandú? —dijo.\n", "🐧 y «señor»", "a"):
+        assert counts[tokenizer(text).input_ids].sum() == len(text)
+    assert counts[tokenizer.eos_token_id] == len("<|endoftext|>")  # no sale en las obras
+
+
+def test_the_bits_of_each_window_are_those_of_reading_it_alone(mini, tiny_decoder):
+    works = [np.arange(5, 42), np.arange(100, 118), np.arange(7, 12)]
+    tokens, bits = evaluate.window_bits(tiny_decoder, mini[1], works, width=9, batch_size=2)
+    assert tokens[:, 0].tolist() == [5, 14, 23, 32, 100, 109] and tokens.shape == bits.shape == (6, 9)
+    for row, found in zip(tokens, bits, strict=True):
+        alone = torch.tensor([[mini[1].eos_token_id, *row.tolist()]])
+        expected = -scoring.token_logprobs(tiny_decoder, alone)[0] / math.log(2)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_each_stretch_is_bits_between_characters_with_a_paired_interval():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 4, (40, 7))
+    bits = {"decoder": rng.random((40, 7)) * 5, "otro": np.empty((40, 7))}
+    bits["otro"] = bits["decoder"] + 2.0 * counts  # dos bits más por carácter, siempre
+    first, second = evaluate.by_position(bits, counts, stretches=((1, 1), (4, 7)))
+    assert second["tramo"] == [4, 7] and first["decoder"][0] == pytest.approx(
+        bits["decoder"][:, 0].sum() / counts[:, 0].sum()
+    )
+    for row in (first, second):
+        assert row["diferencia"] == pytest.approx([2, 2, 2])  # se sortean los mismos trozos para los dos
+        value, low, high = row["decoder"]
+        assert low < value < high and high - low < 1.5

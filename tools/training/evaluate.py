@@ -6,6 +6,7 @@
 Bits por carácter del decoder (cada token una vez, tras un EOS inicial; todos los caracteres se pagan y el EOS
 final no se cuenta); aciertos del encoder con tokens tapados, siempre los mismos, en toda la validación, y los del
 decoder en las mismas posiciones (con el 15 % tapado y con un solo token tapado); repetición y copia en 100 muestras.
+De la LSTM, los bits por carácter de todo y, como los del decoder, según cuántos tokens lleva leídos.
 Anclas: PPMd de orden 8 y xz, a los que se da a leer antes el texto de entrenamiento, xz a secas y un unigrama. Las
 fichas de los modelos citan estas cifras.
 """
@@ -24,12 +25,13 @@ import numpy as np
 import pyppmd
 import torch
 from tqdm.auto import tqdm
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from course_utils._files import atomic_write
 from course_utils.decoding import generate, sample, show_token, temperature, top_k
 from course_utils.memorization import longest_shared
 from course_utils.models import Profile, checkpoint, load_model, sha256
-from course_utils.scoring import perplexity
+from course_utils.scoring import perplexity, token_logprobs
 from course_utils.strategies import distinct_n
 
 from .pretrain import encode_works, read_works
@@ -71,6 +73,52 @@ def unigram_bits(train: np.ndarray, ids: np.ndarray, n_chars: int, vocab_size: i
     """Bits por carácter de un unigrama de tokens con una cuenta de más por tipo."""
     counts = np.bincount(train, minlength=vocab_size) + 1.0
     return float(-np.log2(counts / counts.sum())[ids].sum() / n_chars)
+
+
+# ---------------------------------------------------------------- según lo leído
+STRETCHES = ((1, 1), (2, 3), (4, 7), (8, 15), (16, 31), (32, 63), (64, 127), (128, 255))  # del primer token al 255
+
+
+def characters(tokenizer) -> np.ndarray:
+    """Cuántos caracteres empiezan en cada token, (V,): los bytes que no continúan otro (UTF-8)."""
+    byte_of = {symbol: byte for byte, symbol in bytes_to_unicode().items()}
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    return np.array([sum(byte_of.get(symbol, 0x80) & 0xC0 != 0x80 for symbol in token) for token in tokens])
+
+
+@torch.no_grad()
+def window_bits(model, tokenizer, works: list[np.ndarray], width: int = 255, batch_size: int = 16):
+    """Los tokens de las obras en trozos que no se pisan, cada uno tras un EOS, y sus bits: (N, width) los dos.
+
+    Al empezar cada trozo no se ha leído nada: la columna t tiene t tokens delante, y el EOS.
+    """
+    rows = [ids[i : i + width] for ids in works for i in range(0, len(ids) - width + 1, width)]
+    tokens = torch.from_numpy(np.stack(rows).astype(np.int64))
+    whole = torch.nn.functional.pad(tokens, (1, 0), value=tokenizer.eos_token_id)
+    parts = tqdm(whole.split(batch_size), desc=type(model).__name__, leave=False, disable=None)
+    return tokens.numpy(), torch.cat([-token_logprobs(model, part) for part in parts]).numpy() / np.log(2)
+
+
+def by_position(bits: dict[str, np.ndarray], counts: np.ndarray, stretches=STRETCHES, draws: int = 1000) -> list[dict]:
+    """Bits por carácter de cada modelo en cada tramo del trozo, y los de la diferencia entre los dos primeros.
+
+    `bits` y `counts` (caracteres) son (N, T). El intervalo, del 95 %, sale de volver a sortear los N trozos, los mismos
+    para todos los modelos.
+    """
+    chosen = np.random.default_rng(0).integers(len(counts), size=(draws, len(counts)))
+    rows = []
+    for first, last in stretches:
+        chars = counts[:, first - 1 : last].sum(1)  # (N,)
+        sums = {name: values[:, first - 1 : last].sum(1) for name, values in bits.items()}
+        drawn = {name: values[chosen].sum(1) / chars[chosen].sum(1) for name, values in sums.items()}
+        one, other = list(drawn)[:2]
+        row = {"tramo": [first, last]}
+        for name in bits:
+            row[name] = [sums[name].sum() / chars.sum(), *np.quantile(drawn[name], [0.025, 0.975])]
+        gap = drawn[other] - drawn[one]
+        row["diferencia"] = [row[other][0] - row[one][0], *np.quantile(gap, [0.025, 0.975])]
+        rows.append({name: [float(v) if name != "tramo" else v for v in values] for name, values in row.items()})
+    return rows
 
 
 # ---------------------------------------------------------------- aciertos
@@ -214,13 +262,14 @@ def encoder_samples(model, tokenizer) -> list[tuple[str, str, list[str]]]:
 
 def samples_markdown(profile: Profile | None = None) -> dict[str, str]:
     """Las muestras tal como van en las fichas: no se escogen, se copian de aquí."""
-    texts = decoder_samples(*load_model("decoder", profile))
-    quoted = ["> " + text.replace("\n", "\n>\n> ") for text in texts]
-    decoder = "\n\n".join(f"**Semilla {seed}**\n\n{text}" for seed, text in enumerate(quoted))
     lines = ["| semilla | frase | había | cinco candidatas |", "|---|---|---|---|"]
     for seed, (shown, truth, best) in enumerate(encoder_samples(*load_model("encoder", profile))):
         lines.append(f"| {seed} | {shown} | `{truth}` | {' '.join(f'`{b}`' for b in best)} |")
-    return {"decoder": decoder, "encoder": "\n".join(lines)}
+    samples = {"encoder": "\n".join(lines)}
+    for role in ("decoder", "lstm"):
+        quoted = ["> " + text.replace("\n", "\n>\n> ") for text in decoder_samples(*load_model(role, profile))]
+        samples[role] = "\n\n".join(f"**Semilla {seed}**\n\n{text}" for seed, text in enumerate(quoted))
+    return samples
 
 
 # ---------------------------------------------------------------- informe
@@ -228,6 +277,7 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
     """Todas las cifras, en un diccionario que se puede guardar como JSON."""
     decoder, tokenizer = load_model("decoder", profile)
     encoder, encoder_tokenizer = load_model("encoder", profile)
+    lstm, _ = load_model("lstm", profile)
     training, texts = "".join(read_works(corpus, "entrenamiento")), read_works(corpus, "validacion")
     n_chars = sum(map(len, texts))
     works = [encode_works(tokenizer, [text])[1:-1] for text in texts]
@@ -248,17 +298,23 @@ def report(corpus: Path, profile: Profile | None = None) -> dict:
         for name, rows in {"modelo": written, "novelas": real}.items()
     }
     train_ids = encode_works(tokenizer, [training])
-    weights = {role: Path(checkpoint(role, profile)) / "model.safetensors" for role in ("decoder", "encoder")}
+    measured = {
+        name: window_bits(model, tokenizer, works) for name, model in {"decoder": decoder, "lstm": lstm}.items()
+    }
+    counts = characters(tokenizer)[measured["decoder"][0]]
+    weights = {role: Path(checkpoint(role, profile)) / "model.safetensors" for role in ("decoder", "encoder", "lstm")}
     return {
         "sha256": {role: sha256(file) for role, file in weights.items()},
         "validacion": {"caracteres": n_chars, "tokens": int(sum(map(len, works))), "obras": len(texts)},
         "bits_por_caracter": {
             "decoder": perplexity(decoder, tokenizer, texts, progress=True).bits_per_char,
+            "lstm": perplexity(lstm, tokenizer, texts, progress=True).bits_per_char,
             "ppmd_orden_8": ppmd_bits(training, texts),
             "xz_tras_leer_el_corpus": xz_bits(training, texts),
             "xz": xz_bits("", texts),
             "unigrama_de_tokens": unigram_bits(train_ids, np.concatenate(works), n_chars, len(tokenizer)),
         },
+        "segun_lo_leido": by_position({name: bits for name, (_, bits) in measured.items()}, counts),
         **{
             name: {"posiciones": len(roles["encoder"]), **{role: accuracy(r) for role, r in roles.items()}}
             for name, roles in ranks.items()
