@@ -48,7 +48,7 @@ def test_seeing_both_sides_helps_with_one_token_masked(figures):
 def test_the_measured_weights_are_the_embedded_ones(figures):
     for role, expected in figures["sha256"].items():
         assert models.sha256(ROOT / role / "model.safetensors") == expected
-    assert set(figures["sha256"]) == {"decoder", "encoder"}
+    assert set(figures["sha256"]) == {"decoder", "encoder", "lstm"}
 
 
 def test_the_decoder_card_has_every_figure(figures):
@@ -62,6 +62,19 @@ def test_the_decoder_card_has_every_figure(figures):
             assert re.search(rf"\b{value:g}\b".replace(".", ","), text)
 
 
+def test_the_lstm_card_has_its_bits_and_what_reading_more_gives(figures):
+    text = card("lstm")
+    assert comma(figures["bits_por_caracter"]["lstm"], 3) in text
+    for row in figures["segun_lo_leido"]:
+        first, last = row["tramo"]
+        ours, theirs, gap = (comma(row[name][0], 2) for name in ("lstm", "decoder", "diferencia"))
+        low, high = (comma(value, 2) for value in row["diferencia"][1:])
+        assert f"| {first}–{last} | {ours} | {theirs} | {gap} ({low}–{high}) |" in text
+    size = sum(file.stat().st_size for file in (ROOT / "lstm").iterdir())
+    parameters = [sum(p.numel() for p in models.load_model(role)[0].parameters()) for role in ("lstm", "decoder")]
+    assert size < 12e6 and abs(parameters[0] / parameters[1] - 1) < 0.15  # como pide la comparación
+
+
 def test_the_encoder_card_has_every_figure(figures):
     text = card("encoder")
     for measure in ("aciertos", "aciertos_con_una_mascara"):
@@ -73,11 +86,11 @@ def test_the_encoder_card_has_every_figure(figures):
 
 def test_the_samples_of_the_cards_come_from_the_weights():
     samples = evaluate.samples_markdown()
-    assert set(samples) == {"decoder", "encoder"}
+    assert set(samples) == {"decoder", "encoder", "lstm"}
     assert [role for role, text in samples.items() if text not in card(role)] == []
 
 
-@pytest.mark.parametrize("role", ["decoder", "encoder"])
+@pytest.mark.parametrize("role", ["decoder", "encoder", "lstm"])
 def test_the_cards_say_what_a_card_must_say(role):
     text = card(role)
     for topic in ("## Arquitectura", "## Datos y licencias", "## Cómo se entrenó", "## Límites y sesgos", "CC0"):

@@ -562,7 +562,8 @@ def export(args) -> None:
             model.config.update({"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0})
         model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=0, pad_token_id=1)
     model.half().save_pretrained(args.export)
-    tokenizer.model_max_length = args.context
+    if args.role != "lstm":  # que no tiene tope
+        tokenizer.model_max_length = args.context
     tokenizer.save_pretrained(args.export)
     edit_json(args.export / "config.json", {"dtype": "float32"})  # fp16 en disco, float32 en memoria
     # Solo lo que entienden todas las versiones desde la 5.0, y nada de la máquina en que se guardó.
