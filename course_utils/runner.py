@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -38,7 +38,7 @@ def find_notebooks(
     Parameters
     ----------
     sessions : sequence of str
-        Números de sesión («02» o «2»); si no hay ninguno, todas.
+        Las sesiones («02», «2» o «A1»); si no hay ninguna, todas.
     folder : str or Path, optional
         Dónde están los cuadernos; por defecto, en ``notebooks/``, junto al paquete.
     solutions : bool
@@ -55,14 +55,19 @@ def find_notebooks(
     found: dict[str, list[Path]] = {}
     variant = base / ("soluciones" * solutions)
     for place in (variant, *([variant / DEEP] if deep else [])):
-        for path in sorted(place.glob("[0-9][0-9]_*.ipynb")):
+        for path in in_order(place.glob("[A0-9][0-9]_*.ipynb")):
             found.setdefault(path.name[:2], []).append(path)
     if not found:
         raise ValueError(f"No hay cuadernos en {base}. Usa un clon del curso o di dónde están: --notebooks CARPETA.")
-    wanted = [str(session).zfill(2) for session in sessions] or list(found)
+    wanted = [str(session).upper().zfill(2) for session in sessions] or list(found)
     if unknown := [session for session in wanted if session not in found]:
         raise ValueError(f"No hay cuaderno de la sesión {', '.join(unknown)}. Hay: {', '.join(found)}.")
     return [path for session in wanted for path in found[session]]
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """En el orden en que se siguen: primero las de antes de empezar (A1, A2…) y después 01, 02…"""
+    return sorted(paths, key=lambda path: (path.name[0] != "A", path.name))
 
 
 def run_all(paths: Sequence[Path], *, timeout: int = 600) -> list[Report]:

@@ -476,11 +476,12 @@ def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
 def find_targets(root: Path, names: list[str] = ()) -> list[Target]:
     """Los cuadernos por construir: todos, o los de las sesiones pedidas («02»)."""
     folder = root / "notebooks"
-    sources = [*sorted((folder / "fuente").glob("*.md")), *sorted((folder / "fuente" / DEEP).glob("*.md"))]
+    places = (folder / "fuente", folder / "fuente" / DEEP)
+    sources = [source for place in places for source in runner.in_order(place.glob("*.md"))]
     if not sources:
         raise ValueError("no hay ninguna fuente en notebooks/fuente/.")
     for source in sources:
-        if not re.fullmatch(r"\d\d_\w+", source.stem):
+        if not re.fullmatch(r"(A\d|\d\d)_\w+", source.stem):
             raise ValueError(f"{source.relative_to(root).as_posix()}: el nombre debe ser como 02_nombre.md.")
     chosen = [s for s in sources if not names or any(s.stem.startswith(Path(n).stem) for n in names)]
     for name in names:

@@ -23,6 +23,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils.runner import in_order
+
 from . import exit_code, links, write_if_changed
 from .links import ROOT, Link
 from .minutes import measure
@@ -67,6 +69,9 @@ Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.to
 responden."""
 
 
+COUNTS = ("Cero", "Una", "Dos", "Tres", "Cuatro", "Cinco", "Seis", "Siete", "Ocho", "Nueve", "Diez", "Once", "Doce")
+
+
 @dataclass(frozen=True)
 class Exercise:
     number: str
@@ -88,7 +93,7 @@ class Session:
     """Lo que una página necesita de un cuaderno, leído de su fuente."""
 
     stem: str
-    number: int
+    code: str
     title: str
     intro: str
     objectives: str
@@ -101,7 +106,7 @@ class Session:
 
     @property
     def heading(self) -> str:
-        return f"{self.number:02d} · {self.title}"
+        return f"{self.code} · {self.title}"
 
 
 # --- Leer las fuentes -------------------------------------------------------------------------------
@@ -127,7 +132,7 @@ def _exercises(text: str, found) -> tuple[Exercise, ...]:
     for block in re.split(r"^(?=#)", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), flags=re.M):
         if block.startswith("## "):
             part = block.splitlines()[0].removeprefix("## ")
-        elif exercise := re.match(r"#### Ejercicio (\d\.\d)$", block, re.MULTILINE):
+        elif exercise := re.match(r"#### Ejercicio (A?\d\.\d)$", block, re.MULTILINE):
             name = found(r"`(\w+)\(", block, f"el nombre de la función del ejercicio {exercise[1]}")[1]
             exercises.append(Exercise(exercise[1], name, part))
     return tuple(exercises)
@@ -150,7 +155,7 @@ def read_deep_dive(path: Path, root: Path = ROOT) -> DeepDive | None:
         return None
     text, found = _read(path, root), _finder(path, root)
     return DeepDive(
-        title=found(r"^# \d\d · Profundiza: ([^\n]+)$", text, "el título «# NN · Profundiza: título»")[1],
+        title=found(r"^# (?:A\d|\d\d) · Profundiza: ([^\n]+)$", text, "el título «# NN · Profundiza: título»")[1],
         duration=found(r"^\*\*Duración:\*\* (.+?)\.(?: |$)", text, "la duración")[1],
         exercises=_exercises(text, found),
     )
@@ -169,7 +174,7 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
     def section(name: str) -> str:
         return found(rf"^## {name}\n(.*?)(?=^\+\+\+$|^## |\Z)", text, f"la sección «{name}»")[1].strip()
 
-    title = found(r"^# (\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
+    title = found(r"^# (A\d|\d\d) · ([^\n]+)$", text, "el título «# NN · Título»")
     intro = found(r"^<!-- enlace-colab -->\n\n(.*?)(?=\n\n|^\+\+\+)", text, "la presentación, tras el enlace a Colab")[
         1
     ]
@@ -179,7 +184,7 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
     )
     return Session(
         stem=path.stem,
-        number=int(title[1]),
+        code=title[1],
         title=title[2],
         intro=intro.strip(),
         objectives=goals[: facts.start()].strip(),
@@ -193,7 +198,7 @@ def read_session(path: Path, root: Path = ROOT) -> Session:
 
 
 def read_sessions(root: Path = ROOT) -> list[Session]:
-    return [read_session(path, root) for path in sorted((root / SOURCES).glob("*.md"))]
+    return [read_session(path, root) for path in in_order((root / SOURCES).glob("*.md"))]
 
 
 def read_map(root: Path = ROOT) -> dict:
@@ -214,19 +219,22 @@ def read_map(root: Path = ROOT) -> dict:
         raise ValueError(f"{where}: hacen falta una tabla [ejercicios] y términos, cada uno en su [[glosario]].")
     if wrong := [f"{number} = {text!r}" for number, text in trains.items() if not isinstance(text, str)]:
         raise ValueError(f"{where}, [ejercicios]: {wrong[0]}: va un texto, entre comillas.")
-    fields = {"term": str, "english": str, "session": int, "definition": str}
+    for entry in terms:
+        if isinstance(entry.get("session"), int):  # 4 es la sesión 04
+            entry["session"] = f"{entry['session']:02d}"
+    fields = dict.fromkeys(("term", "english", "session", "definition"), str)
     if wrong := [entry for entry in terms if {name: type(value) for name, value in entry.items()} != fields]:
-        raise ValueError(f"{where}, [[glosario]]: {wrong[0]}: lleva term, english y definition, textos, y session.")
+        raise ValueError(f"{where}, [[glosario]]: {wrong[0]}: lleva term, english, definition y session (4, o «A1»).")
     return data
 
 
-def cited_in(root: Path = ROOT) -> dict[str, list[int]]:
+def cited_in(root: Path = ROOT) -> dict[str, list[str]]:
     """De cada clave de enlaces.toml, las sesiones cuyo cuaderno la cita."""
-    cited: dict[str, list[int]] = {}
-    for path in sorted((root / SOURCES).rglob("*.md"), key=lambda path: (path.name, path)):
+    cited: dict[str, list[str]] = {}
+    for path in in_order((root / SOURCES).rglob("*.md")):
         for key in sorted(set(re.findall(r"\]\(enlace:([\w-]+)\)", path.read_text(encoding="utf-8")))):
-            cited.setdefault(key, []).append(int(path.stem[:2]))
-    return {key: sorted(set(sessions)) for key, sessions in cited.items()}
+            cited.setdefault(key, []).append(path.stem[:2])
+    return {key: list(dict.fromkeys(sessions)) for key, sessions in cited.items()}
 
 
 # --- Escribir las páginas ---------------------------------------------------------------------------
@@ -243,8 +251,8 @@ def render_map(root: Path = ROOT) -> str:
     lines = [
         WARNING.format(f"{SOURCES}/"),
         "# Mapa del curso\n\n",
-        "Cinco sesiones, una por cuaderno, con ejercicios que te responden. Los cuadernos de esta carpeta llevan los "
-        "ejercicios en blanco; los de [soluciones](soluciones/), resueltos.\n\n",
+        f"{COUNTS[len(sessions)]} sesiones, una por cuaderno, con ejercicios que te responden. Los cuadernos de esta "
+        "carpeta llevan los ejercicios en blanco; los de [soluciones](soluciones/), resueltos.\n\n",
         "| Sesión | Duración | Cuaderno | En Colab |\n|---|---|---|---|\n",
     ]
     for session in sessions:
@@ -302,7 +310,7 @@ def render_session(session: Session, trains: dict[str, str], root: Path) -> str:
 
 
 def render_glossary(root: Path = ROOT) -> str:
-    anchors = {session.number: slugify(session.heading) for session in read_sessions(root)}
+    anchors = {session.code: slugify(session.heading) for session in read_sessions(root)}
     rows = []
     for entry in sorted(read_map(root)["glosario"], key=lambda entry: alphabetical(entry["term"])):
         session = entry["session"]
@@ -310,7 +318,7 @@ def render_glossary(root: Path = ROOT) -> str:
             raise ValueError(f"{SOURCES}/mapa.toml, [[glosario]]: {entry}: no hay ninguna sesión {session}.")
         rows.append(
             f"| {entry['term']} | *{entry['english']}* | {entry['definition']} "
-            f"| [{session:02d}](README.md#{anchors[session]}) |\n"
+            f"| [{session}](README.md#{anchors[session]}) |\n"
         )
     return (
         WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
@@ -331,7 +339,7 @@ def render_bibliography(root: Path = ROOT) -> str:
     everything = links.load_links(root).values()
 
     def where(link: Link) -> str:
-        sessions = [f"{number:02d}" for number in cited.get(link.key, [])]
+        sessions = cited.get(link.key, [])
         return f" {'Sesión' if len(sessions) == 1 else 'Sesiones'} {', '.join(sessions)}." if sessions else ""
 
     papers = sorted(

@@ -32,6 +32,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils.runner import in_order
+
 from . import ROOT, browser, exit_code, write_if_changed
 
 FIELDS = ("Minutos", "Cuaderno", "Di", "Pregunta")
@@ -240,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def work() -> list[str]:
-        paths = sorted((ROOT / "slides").glob("[0-9][0-9]_*.md"))
+        paths = in_order((ROOT / "slides").glob("[A0-9][0-9]_*.md"))
         decks = {path.stem[:2]: read_deck(path) for path in paths}
         if unknown := set(options.sessions) - set(decks):
             raise ValueError(f"No hay diapositivas de la sesión {sorted(unknown)}; hay de {sorted(decks)}.")

@@ -15,7 +15,7 @@ from course_utils.__main__ import main as course
 from course_utils.checks import EXERCISES
 
 GUIDE = (ROOT / "slides" / "GUIA_DOCENTE.md").read_text(encoding="utf-8")
-SESSIONS = ["01", "02", "03", "04", "05"]
+SESSIONS = [path.stem[:2] for path in cuadernos.SESSIONS]
 PARTS = (
     "Objetivo",
     "El día antes",
@@ -64,7 +64,7 @@ def rows(text: str) -> list[list[str]]:
 @cache
 def notebook(number: str) -> tuple[set[str], str, str]:
     """Títulos, código y texto que imprimen el cuaderno de los estudiantes y su profundiza."""
-    paths = cuadernos.both(int(number))
+    paths = cuadernos.both(number)
     cells = [cell for path in paths for cell in cuadernos.code_cells(path)]
     titles = set().union(*map(cuadernos.headings, paths))
     return titles, "\n".join(c.source for c in cells), "\n".join(map(cuadernos.shown, cells))

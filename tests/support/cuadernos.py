@@ -7,15 +7,15 @@ from pathlib import Path
 
 import nbformat
 
+from course_utils.runner import in_order
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
-SESSIONS = sorted(NOTEBOOKS.glob("*.ipynb"))
-DEEP = sorted((NOTEBOOKS / "profundiza").glob("*.ipynb"))
+SESSIONS = in_order(NOTEBOOKS.glob("*.ipynb"))
+DEEP = in_order((NOTEBOOKS / "profundiza").glob("*.ipynb"))
 STUDENT = SESSIONS + DEEP
 SOLVED = [NOTEBOOKS / "soluciones" / path.relative_to(NOTEBOOKS) for path in STUDENT]
 SOURCES = [(NOTEBOOKS / "fuente" / path.relative_to(NOTEBOOKS)).with_suffix(".md") for path in STUDENT]
-# Las sesiones escritas para su hora: las que tienen un profundiza con lo que no cabe.
-HOUR = [path for path in SESSIONS if NOTEBOOKS / "profundiza" / path.name in DEEP]
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 
 
@@ -28,22 +28,22 @@ def read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
-def session(number: int) -> Path:
-    """El cuaderno del alumnado de una sesión."""
-    (path,) = (path for path in SESSIONS if path.name.startswith(f"{number:02d}_"))
+def session(code: int | str) -> Path:
+    """El cuaderno del alumnado de una sesión: la 4 o la «A1»."""
+    (path,) = (path for path in SESSIONS if path in both(code))
     return path
 
 
-def both(number: int) -> list[Path]:
+def both(code: int | str) -> list[Path]:
     """El de una sesión y, si lo tiene, el de su profundiza."""
-    return [path for path in STUDENT if path.name.startswith(f"{number:02d}_")]
+    return [path for path in STUDENT if path.name.startswith(f"{code:0>2}_")]
 
 
 def code_cells(path: Path) -> list:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def code(number: int, *names: str) -> list[str]:
+def code(number: int | str, *names: str) -> list[str]:
     """El código de las celdas de una sesión, o de su profundiza, que se llaman así; si están en los dos, la primera."""
     found = {cell.id: cell.source for path in reversed(both(number)) for cell in code_cells(path)}
     return [found[name] for name in names]

@@ -7,9 +7,10 @@ from absent import missing
 from cuadernos import ROOT
 from matplotlib.testing.compare import compare_images
 
+from course_utils.runner import in_order
 from tools import browser, figures
 
-DECKS = sorted((ROOT / "slides").glob("[0-9][0-9]_*.md"))
+DECKS = in_order((ROOT / "slides").glob("[A0-9][0-9]_*.md"))
 every_deck = pytest.mark.parametrize("path", DECKS, ids=lambda path: path.stem)
 
 

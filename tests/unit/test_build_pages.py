@@ -189,7 +189,7 @@ def test_glossary_is_complete_and_in_order():
 
 @pytest.mark.parametrize("entry", GLOSSARY, ids=lambda entry: entry["term"])
 def test_each_term_is_in_its_session(entry):
-    paths = (ROOT / pages.SOURCES).rglob(f"{entry['session']:02d}_*.md")  # o en su profundiza
+    paths = (ROOT / pages.SOURCES).rglob(f"{entry['session']}_*.md")  # o en su profundiza
     text = plain("\n".join(path.read_text(encoding="utf-8") for path in paths))
     words = re.findall(r"\w{4,}", plain(entry["term"])) or [plain(entry["term"])]
     assert all(word in text for word in words) or plain(entry["english"]) in text

@@ -39,11 +39,11 @@ STYLE = {
 def functions() -> dict:
     """De «NN_nombre» a la función que dibuja esa figura, de todas las sesiones."""
     found = {}
-    for path in sorted(Path(__file__).parent.glob("session_[0-9][0-9].py")):
+    for path in sorted(Path(__file__).parent.glob("session_[a0-9][0-9].py")):
         module = importlib.import_module(f"{__package__}.{path.stem}")
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
-                found[f"{path.stem[-2:]}_{name}"] = function
+                found[f"{path.stem[-2:].upper()}_{name}"] = function
     return found
 
 
