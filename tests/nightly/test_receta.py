@@ -2,7 +2,7 @@
 
 Doce minutos en dos núcleos tranquilos: siete de entrenar y cinco de medir antes y después. Con los mismos hilos y las
 mismas versiones sale la misma curva, cifra por cifra, y el modelo elige lo mismo. Con otros, las sumas se redondean de
-otro modo, y el modelo que sale se parece y no es el mismo: entonces no se repite cada elección, y la tolerancia es mayor.
+otro modo, y el modelo que sale se parece y no es el mismo: no se repite cada elección y la tolerancia es mayor.
 """
 
 import pytest
