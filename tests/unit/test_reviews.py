@@ -156,4 +156,4 @@ def test_the_card_says_what_there_is():
     for (difficulty,), total in count("difficulty").items():
         assert f"{difficulty}, {total}" in CARD
     for (country,), total in count("country").items():
-        assert f"{country} {total}" in CARD
+        assert f"`{country}` {total}" in CARD
