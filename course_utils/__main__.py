@@ -26,8 +26,8 @@ perplejidades de antes y de después. Ctrl+C guarda lo hecho; con --resume acaba
 _COST = """\
 Lo que cuesta, en dos núcleos: con el perfil mini, de uno a dos minutos, 1 GB de memoria y 0,3 GB de disco; con el
 perfil completo, unos 20 minutos por época (con una GPU, muchos menos), 4 GB y 5 GB. Con --lora, el disco es poco más
-que el del modelo y el tiempo sube un poco. Con el perfil mediano y --lora, una época costó 16 minutos y hasta 8 GB con
-la máquina compartida, más lo que se tarda en medir antes y después; queda solo el adaptador.
+que el del modelo y el tiempo sube un poco. Con el perfil mediano y --lora, una época cuesta 7 minutos y 8 GB, más 5 de
+medir antes y después; queda solo el adaptador.
 """
 
 

@@ -41,6 +41,7 @@ from ._look import (  # noqa: F401 (de aquí los toman los demás)
 register()
 
 SIZE = 18
+NIGHT = "#00395A"  # el fondo de las portadas de las diapositivas
 
 
 def canvas(width: float, height: float) -> Axes:
@@ -146,6 +147,19 @@ def chips(ax: Axes, x: float, y: float, tokens, colors=BLUE, size=SIZE, gap=0.08
         places.append((x + width / 2, width))
         x += width + gap
     return places
+
+
+def night(ax: Axes) -> Axes:
+    """El mismo dibujo sobre el azul de las portadas: pasa a blanco lo negro que no está encima de una figura."""
+    ax.figure.set_facecolor(NIGHT)
+    for text in ax.texts:
+        place = ax.transData.transform(text.get_position())
+        if text.get_color() == "black" and not any(shape.contains_point(place) for shape in ax.patches):
+            text.set_color("white")
+        shaft = getattr(text, "arrow_patch", None)
+        if shaft is not None and shaft.get_edgecolor() == (0, 0, 0, 1):
+            shaft.set_color("white")
+    return ax
 
 
 def _monospaced_width() -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
@@ -13,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from . import _validate as valid
+from ._jsonl import DATA, read_jsonl
 from .models import Profile, download, get_profile
 
 _TYPES = {"id": int, "text": str, "keywords": str, "funny": int, "category": str}
 COLUMNS = tuple(_TYPES)
 NEAR = 0.4  # parecido a partir del cual dos textos se tienen por el mismo
-_DATA = Path(__file__).parent / "data"
 _SHARES = {"test": 0.15, "validation": 0.15}  # el resto, para entrenar
 _SEED = 2026
 
@@ -51,9 +50,9 @@ def load_jokes(profile: str | Profile | None = None):
     from datasets import Dataset, DatasetDict, Features, Value
 
     chosen = get_profile(profile)
-    source = os.fspath(chosen.sources.get("jokes", _DATA / "chistes.jsonl"))
+    source = os.fspath(chosen.sources.get("jokes", DATA / "chistes.jsonl"))
     ours = source.endswith(".jsonl") or Path(source).is_file()
-    rows = _read_jsonl(Path(source)) if ours else _from_hub(source, chosen.revisions.get("jokes"))
+    rows = read_jsonl(Path(source), _TYPES) if ours else _from_hub(source, chosen.revisions.get("jokes"))
     rows = [row for row in rows if (row["text"] or "").strip()]
     valid.require(bool(rows), f"En {source} no hay ningún chiste: todos los textos están vacíos.")
     repeated = {j for _, j, _ in near_duplicates([row["text"] for row in rows])}
@@ -80,7 +79,7 @@ def load_literary() -> list[str]:
     -----
     Se enseña en las sesiones 04 y 05.
     """
-    return [row["text"] for row in _read_jsonl(_DATA / "literarios.jsonl")]
+    return [row["text"] for row in read_jsonl(DATA / "literarios.jsonl", _TYPES)]
 
 
 def near_duplicates(texts: Iterable[str], threshold: float = NEAR) -> list[tuple[int, int, float]]:
@@ -125,39 +124,6 @@ def _pieces(text: str) -> set[str]:
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     letters = re.sub(r"[\W_]", "", plain) or re.sub(r"\s", "", plain)
     return {letters[i : i + 5] for i in range(max(len(letters) - 4, 1))}
-
-
-def _read_jsonl(file: Path) -> list[dict]:
-    remedy = "Repasa esa línea, o el fichero."
-    if file.is_relative_to(_DATA):
-        remedy = "Restáuralo con «git checkout -- course_utils/data» o vuelve a instalar el paquete."
-    try:
-        # No por splitlines, que también corta en signos que puede llevar un texto, como U+2028.
-        lines = enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1)
-        rows = [_row(line, number) for number, line in lines if line.strip()]
-        valid.require(bool(rows), "está vacío")
-    except (OSError, ValueError) as error:
-        reason = type(error).__name__ if isinstance(error, OSError | UnicodeError) else error
-        raise ValueError(f"El fichero {file} falta o está dañado: {reason}. {remedy}") from error
-    return rows
-
-
-def _row(line: str, number: int) -> dict:
-    """Una línea del fichero, con todas las columnas."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    valid.require(
-        isinstance(row, dict) and isinstance(row.get("text"), str),
-        f"la línea {number} no es un objeto JSON con un texto en «text»",
-    )
-    for name, kind in _TYPES.items():
-        value = row.get(name)
-        fits = value is None or (isinstance(value, kind) and not isinstance(value, bool))
-        wanted = "un entero" if kind is int else "un texto"
-        valid.require(fits, f"en la línea {number}, «{name}» debe ser {wanted} y es {value!r}")
-    return {name: row.get(name) for name in COLUMNS} | ({} if row.get("id") is not None else {"id": number - 1})
 
 
 def _from_hub(name: str, revision: str | None) -> list[dict]:

@@ -334,9 +334,10 @@ def plot_learning_curves(
         ax.plot(epochs, train, "s--", color=ORANGE, linewidth=2, label="entrenamiento")
     ax.plot(epochs, validation, "o-", color=BLUE, linewidth=2, label="validación")
     ax.plot(best, min(validation), "*", color=RED, markersize=20, zorder=3)
+    above, side = (-1 if train is None else 1), ("left" if best <= len(epochs) / 2 else "right")
     ax.annotate(
-        f"la mejor: época {best}", (best, min(validation)), (0, -16 if train is None else 16),
-        textcoords="offset points", ha="center", va="top" if train is None else "bottom", color=RED,
+        f"la mejor: época {best}", (best, min(validation)), (0, 18 * above), textcoords="offset points", color=RED,
+        ha=side if train is not None else "center", va="bottom" if above > 0 else "top",
     )  # fmt: skip
     if train is None:
         for epoch, value in zip(epochs, validation, strict=True):

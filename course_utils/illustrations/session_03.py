@@ -454,18 +454,16 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return mean, 1.96 * (spread / len(values)) ** 0.5
 
 
-def cover(*, dark: bool = False) -> Axes:
-    """La portada: una mesa de mezclas con los mandos de la generación; ``dark``, sobre el azul de las diapositivas."""
-    ink, back = ("white", "#00395A") if dark else ("black", "white")
+def cover() -> Axes:
+    """La portada: una mesa de mezclas con los mandos de la generación."""
     ax = drawing.canvas(8, 3)
-    ax.figure.set_facecolor(back)
     drawing.chips(ax, 0.3, 2.25, ["Había", "␣una", "␣vez"], drawing.PROMPT, size=20, height=0.55)
     drawing.chips(ax, 4.6, 2.25, ["?"], drawing.CHOSEN, size=20, height=0.55)
-    drawing.arrow(ax, (3.55, 2.52), (4.45, 2.52), color=ink)
+    drawing.arrow(ax, (3.55, 2.52), (4.45, 2.52))
     knobs = [("τ", 0.45), ("top-k", 0.8), ("top-p", 0.7), ("min-p", 0.15), ("haces", 0.3)]
     for column, (name, level) in enumerate(knobs):
         x = 0.9 + 1.5 * column
         ax.plot([x, x], [0.55, 1.85], color=drawing.PRUNED, linewidth=6, solid_capstyle="round", zorder=0)
         drawing.box(ax, x - 0.32, 0.55 + 1.3 * level - 0.13, 0.64, 0.26, "", drawing.CHOSEN, rounding=0.06)
-        drawing.label(ax, x, 0.22, name, fontsize=17, color=ink)
+        drawing.label(ax, x, 0.22, name, fontsize=17)
     return ax

@@ -17,7 +17,6 @@ PIPS = {
     2: [(0.28, 0.72), (0.72, 0.28)],
     6: [(x, y) for x in (0.28, 0.72) for y in (0.8, 0.5, 0.2)],
 }
-NIGHT = "#00395A"  # el fondo de las portadas de las diapositivas
 DEEP = 0.16  # lo que se ve de los lados del dado, en pulgadas
 
 
@@ -318,11 +317,6 @@ def sliding_windows(n: int, window: int, stride: int) -> Axes:
     return ax
 
 
-def cover(*, dark: bool = False) -> Axes:
-    """La portada: tres dados, cada uno con más caras; ``dark``, sobre el azul de las diapositivas."""
-    ax = perplexity_die({"un dado": 6, "nuestro modelo": 59, "no saber nada": 4096})
-    if dark:
-        ax.figure.set_facecolor(NIGHT)
-        for text in ax.texts:
-            text.set_color("white")
-    return ax
+def cover() -> Axes:
+    """La portada: tres dados, cada uno con más caras."""
+    return perplexity_die({"un dado": 6, "nuestro modelo": 59, "no saber nada": 4096})

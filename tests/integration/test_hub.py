@@ -66,7 +66,7 @@ def repos(tmp_path_factory):
         GPT2LMHeadModel(gpt2).save_pretrained(folder / "4", max_shard_size="20KB")
         pieces = {file.name: file.read_bytes() for file in (folder / "4").iterdir()}
         made["en trozos"] = {**pieces, **{k: v for k, v in made["nuevo"].items() if k.startswith("tokenizer")}}
-    lines = (jokes._DATA / "chistes.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    lines = (jokes.DATA / "chistes.jsonl").read_text(encoding="utf-8").splitlines()[:40]
     rows = [{**json.loads(line), "funny": 3} for line in lines]
     card = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n"
     for start in (0, 20):

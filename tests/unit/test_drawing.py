@@ -135,3 +135,17 @@ def test_the_fonts_come_with_their_licence_and_have_our_letters():
         known = font_manager.get_font(path).get_charmap()
         missing = [c for c in "áéíóúüñÁÉÍÓÚÜÑ¿¡«»—–·×…%€0123456789" if ord(c) not in known]
         assert not missing, f"{path.name}: {missing}"
+
+
+def test_at_night_what_is_over_the_background_turns_white_and_what_is_over_a_chip_stays():
+    ax = drawing.canvas(6, 2)
+    drawing.chips(ax, 0.2, 0.5, ["Había"], drawing.PROMPT)
+    drawing.label(ax, 4, 0.7, "fuera")
+    drawing.label(ax, 4, 1.4, "de color", color=drawing.RED)
+    drawing.arrow(ax, (2, 0.7), (3, 0.7))
+    assert drawing.night(ax) is ax
+    assert {text.get_text(): text.get_color() for text in ax.texts if text.get_text()} == {
+        "Había": "black", "fuera": "white", "de color": drawing.RED,
+    }  # fmt: skip
+    assert [text.arrow_patch.get_edgecolor() for text in ax.texts if hasattr(text, "arrow_patch")] == [(1, 1, 1, 1)]
+    assert ax.figure.get_facecolor()[:3] == matplotlib.colors.to_rgb(drawing.NIGHT)

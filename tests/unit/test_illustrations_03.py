@@ -158,7 +158,6 @@ def test_each_knob_is_drawn_at_its_means_with_its_interval():
         drawn.knob_curves({}, xlabel="x", ylabel="y")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_cover_names_its_knobs(dark):
-    texts = {text.get_text() for text in drawn.cover(dark=dark).texts}
+def test_the_cover_names_its_knobs():
+    texts = {text.get_text() for text in drawn.cover().texts}
     assert {"τ", "top-k", "top-p", "min-p", "haces", "?"} <= texts

@@ -3,42 +3,29 @@
 import json
 import re
 import statistics
-import unicodedata
 from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from textos import INSULTS, blocked, plain, problems, words
 
-from course_utils import jokes
+from course_utils import _jsonl, jokes
 from course_utils.models import Profile
 
-DATA = jokes._DATA
+DATA = jokes.DATA
 ROWS = [json.loads(line) for line in (DATA / "chistes.jsonl").read_text(encoding="utf-8").splitlines()]
 LITERARY = [json.loads(line) for line in (DATA / "literarios.jsonl").read_text(encoding="utf-8").splitlines()]
 TEXTS = [row["text"] for row in ROWS]
 EVERYTHING = TEXTS + [row["text"] for row in LITERARY]
 
-# Lo que no debe aparecer en un aula: insultos y lo que el conjunto dice no tratar. «*» es «y lo que siga».
-INSULTS = """gilipoll* cabron* pendej* idiota* imbecil* estupid* subnormal* retrasad* maric* tarad* puta* puto* mierd*
-joder* jodid* coño* cojon* negrat* sudaca* gringo* maricon* zorra* bollera* gordinflon* culo* teta* pene penes
-polla* chingar* boludo* pelotudo* huevon* mongol*"""
+# Y lo que el conjunto dice no tratar.
 TOPICS = """borrach* cerveza* whisky* tequila* droga* porro* cocaina heroina marihuana sexo sexual* desnud* gitan*
 follar* moro moros judi* nazi* hitler lesbian* travesti* matar asesin* suicid* ahorc* violar violacion pistol* terroris*
 obispo*
 iglesia* virgen dios infierno jaimito lepe socialista* comunista* fascista* ministro* suegra* enano* gorda gordo
 calvo calva"""
-
-
-def words(text):
-    return re.findall(r"\w+", text)
-
-
-def plain(text):
-    """En minúscula y sin tildes; la eñe se queda."""
-    marked = unicodedata.normalize("NFD", text.casefold()).replace("n\u0303", "ñ")
-    return "".join(c for c in marked if not unicodedata.combining(c))
 
 
 # ---------------------------------------------------------------- los datos
@@ -67,31 +54,6 @@ def test_no_two_jokes_are_nearly_the_same():
     assert jokes.near_duplicates(TEXTS) == []
     assert jokes.near_duplicates(TEXTS, 0.2) == []  # ni siquiera la mitad de parecidos de lo que se admite
     assert jokes.near_duplicates([row["text"] for row in LITERARY], 0.2) == []
-
-
-BAD = {
-    "comillas rectas": r"[\"“”‘’']",
-    "tres puntos": r"\.\.",
-    "guion por raya": r"(^|\n)\s*-|\s-\s",
-    "espacios": r"  | $|^ | \n|\n |\n\n|\t",
-    "raya suelta": r"(^|[\s«¿¡])— |—\n|—$",
-    "espacio ante el signo": r" [,.;:?!»…]",
-    "espacio tras el signo": r"[¿¡«] ",
-    "signos repetidos": r"[?!]{2,}|,,|;;",
-    "sin espacio tras la coma": r"[,;](?=\w)(?!\d)",
-}
-
-
-def problems(text):
-    """Lo que tiene de descuidada la tipografía de un texto."""
-    found = [name for name, pattern in BAD.items() if re.search(pattern, text)]
-    for left, right in ("¿?", "¡!", "«»", "()"):
-        found += [left + right] if text.count(left) != text.count(right) else []
-    found += ["principio"] if not re.match(r"[A-ZÁÉÍÓÚÑ¿¡—«0-9]", text) else []
-    found += ["final"] if not re.search(r"[.?!…]$|[.?!…]?»$", text) else []
-    found += ["NFC"] if unicodedata.normalize("NFC", text) != text else []
-    found += ["símbolos"] if re.search(r"[^\w\s.,;:¿?¡!«»—…()%-]", text) else []
-    return found
 
 
 def test_typography():
@@ -129,12 +91,6 @@ def test_every_riddle_answers_with_its_dash():
 )
 def test_the_typography_test_can_fail(text, problem):
     assert problem in problems(text)
-
-
-def blocked(text, lists):
-    """Las palabras de un texto que están en las listas."""
-    stems = [plain(stem) for stem in lists.split()]
-    return [w for w in words(plain(text)) if any(w.startswith(s[:-1]) if s[-1] == "*" else w == s for s in stems)]
 
 
 def test_no_blocked_words():
@@ -291,7 +247,8 @@ def test_a_damaged_file_is_refused(tmp_path, content, message):
 
 def test_the_remedy_of_our_own_files_is_to_restore_them(tmp_path, monkeypatch):
     (tmp_path / "literarios.jsonl").write_text("{}", encoding="utf-8")
-    monkeypatch.setattr(jokes, "_DATA", tmp_path)
+    monkeypatch.setattr(jokes, "DATA", tmp_path)
+    monkeypatch.setattr(_jsonl, "DATA", tmp_path)
     for call in (jokes.load_jokes, jokes.load_literary):
         with pytest.raises(ValueError, match=r"falta o está dañado.*Restáuralo con «git checkout"):
             call()

@@ -10,11 +10,11 @@ from course_utils import finetuning, jokes
 from course_utils.models import load_model
 from course_utils.scoring import perplexity
 
-CURVES = json.loads((jokes._DATA / "lora.json").read_text(encoding="utf-8"))
+CURVES = json.loads((jokes.DATA / "lora.json").read_text(encoding="utf-8"))
 
 
 def measure(model, tokenizer):
-    novel = (jokes._DATA / "novela.txt").read_text(encoding="utf-8")
+    novel = (jokes.DATA / "novela.txt").read_text(encoding="utf-8")
     texts = {"chistes": jokes.load_jokes()["test"]["text"], "imitada": jokes.load_literary(), "novela": [novel]}
     return {name: perplexity(model, tokenizer, group).value for name, group in texts.items()}
 

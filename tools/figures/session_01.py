@@ -30,6 +30,11 @@ def _drawn(*names: str) -> plt.Figure:
     return plt.gcf()
 
 
+def portada():
+    """La frase con una palabra cambiada, sobre el azul de la portada."""
+    return drawing.night(illustrations.session_01.cover())
+
+
 def apuesta():
     """La frase con una palabra cambiada: ¿quién se entera?"""
     return illustrations.session_01.cover()

@@ -4,7 +4,7 @@ from functools import cache
 
 import matplotlib.pyplot as plt
 
-from course_utils import plots
+from course_utils import drawing, plots
 from course_utils.drawing import number, percent
 from course_utils.illustrations import session_02
 
@@ -29,6 +29,11 @@ def _cell(*names: str) -> plt.Figure:
 
 
 def portada():
+    """El disco rayado, sobre el azul de la portada."""
+    return drawing.night(session_02.cover())
+
+
+def apuesta():
     """El disco rayado."""
     return session_02.cover()
 

@@ -5,7 +5,7 @@ from functools import cache
 import matplotlib.pyplot as plt
 import torch
 
-from course_utils import decoding, illustrations, plots
+from course_utils import decoding, drawing, illustrations, plots
 from course_utils.illustrations import session_03 as drawn
 from course_utils.models import load_model
 
@@ -41,7 +41,7 @@ def _first(text, n=11):
 
 def portada():
     """La mesa de mezclas, sobre el azul de la portada."""
-    return drawn.cover(dark=True)
+    return drawing.night(drawn.cover())
 
 
 def estas_aqui():

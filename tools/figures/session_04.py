@@ -26,7 +26,7 @@ def _value(text: str) -> float:
 
 def portada():
     """Antes, un texto que no se acaba; después, un chiste con su final."""
-    return cover()
+    return drawing.night(cover())
 
 
 def dentro():

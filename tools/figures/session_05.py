@@ -4,7 +4,7 @@ from functools import cache
 
 import matplotlib.pyplot as plt
 
-from course_utils import illustrations, plots
+from course_utils import drawing, illustrations, plots
 from course_utils.illustrations import session_05
 
 from . import cells
@@ -57,7 +57,7 @@ def _axes(height):
 
 def portada():
     """Tres dados, cada uno con más caras."""
-    return session_05.cover(dark=True)
+    return drawing.night(session_05.cover())
 
 
 def sorpresa():
