@@ -8,7 +8,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from . import _validate
 from ._look import (  # noqa: F401 (de aquí los toman los demás)
@@ -147,6 +147,21 @@ def chips(ax: Axes, x: float, y: float, tokens, colors=BLUE, size=SIZE, gap=0.08
         places.append((x + width / 2, width))
         x += width + gap
     return places
+
+
+def strip(ax: Axes, x: float, y: float, numbers, strength: float = 1.0, side: float = 0.085) -> None:
+    """Un vector como una tira de casillas centrada en (x, y): roja si es positivo y azul si es negativo.
+
+    Cuanto más lejos de cero, más color; el mayor de la tira lo lleva todo, rebajado por ``strength`` (0 a 1). Se usa en
+    las sesiones A1 y 01.
+    """
+    values = [float(value) for value in numbers]
+    top, left = max(map(abs, values)), x - len(values) * side / 2
+    for k, value in enumerate(values):
+        tint, corner = RED if value > 0 else BLUE, (left + k * side, y - 0.13)
+        ax.add_patch(Rectangle(corner, side, 0.26, facecolor=tint, alpha=strength * abs(value) / top))
+    frame = ((left, y - 0.13), len(values) * side, 0.26)
+    ax.add_patch(Rectangle(*frame, fill=False, edgecolor="#555555", linewidth=1.2))
 
 
 def night(ax: Axes) -> Axes:

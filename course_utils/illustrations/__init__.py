@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05
+from . import session_01, session_03, session_04, session_05, session_a1
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -13,11 +13,13 @@ from .session_03 import (
 )
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
+from .session_a1 import conveyor, read_twice, unrolled
 
 __all__ = [
     "beam_frames",
     "chain",
     "changed_word",
+    "conveyor",
     "duel",
     "families",
     "forgetting",
@@ -31,14 +33,17 @@ __all__ = [
     "power",
     "pruned_too_soon",
     "qkv_strips",
+    "read_twice",
     "session_01",
     "session_03",
     "session_04",
     "session_05",
+    "session_a1",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
     "surprise_chips",
     "top_k_cut",
+    "unrolled",
     "who_moved",
 ]

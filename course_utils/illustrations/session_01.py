@@ -408,7 +408,7 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
     top = height - 0.5
     drawing.label(ax, 0.1, top, "Busca:", ha="left", fontweight="bold", fontsize=14)
     drawing.chips(ax, 1.02 - 0.28, top - 0.18, [tokens[-1]], plots.ORANGE, size=_SMALL, height=0.36)
-    _strip(ax, 1.75 + 0.35, top, query)
+    drawing.strip(ax, 1.75 + 0.35, top, query)
     drawing.label(ax, 2.95, top, "su consulta, q", ha="left", fontsize=_SMALL)
     titles = [(key_x, "claves, k"), (score_x, "q · k"), (bar_x + 0.45, "reparto"), (value_x, "valores, v")]
     for x, text in titles:
@@ -418,31 +418,20 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
     for y, token, key, value, score, weight in zip(rows, tokens, keys, values, scores, weights, strict=True):
         width = drawing._monospaced_width() * _SMALL / 72 * len(token) + 0.2  # noqa: SLF001
         drawing.chips(ax, 0.46 - width / 2, y - 0.18, [token], plots.BLUE, size=_SMALL, height=0.36)
-        _strip(ax, key_x, y, key)
+        drawing.strip(ax, key_x, y, key)
         drawing.label(ax, score_x, y, drawing.number(score), fontsize=_SMALL)
         ax.add_patch(Rectangle((bar_x, y - 0.12), 0.9 * weight / strongest, 0.24, facecolor=plots.ORANGE))
         drawing.label(
             ax, bar_x + 0.9 * weight / strongest + 0.06, y, drawing.percent(weight, 0), ha="left", fontsize=_SMALL
         )
-        _strip(ax, value_x, y, value, strength=0.15 + 0.85 * weight / strongest)
+        drawing.strip(ax, value_x, y, value, strength=0.15 + 0.85 * weight / strongest)
     end = rows[-1] - 0.62
-    _strip(ax, value_x - 0.02, end, result)
+    drawing.strip(ax, value_x - 0.02, end, result)
     text = "la media de los valores, según el reparto:\neso es lo que se lleva «la»".replace(
         "«la»", f"«{tokens[-1].strip('␣')}»"
     )
     drawing.label(ax, value_x - 0.85, end, text, ha="right", fontsize=_SMALL)
     return ax
-
-
-def _strip(ax, x: float, y: float, numbers, strength: float = 1.0, side: float = 0.085) -> None:
-    """Un vector como una tira de casillas centrada en (x, y): roja si es positivo y azul si es negativo."""
-    top, left = max(abs(float(n)) for n in numbers), x - len(numbers) * side / 2
-    for k, value in enumerate(map(float, numbers)):
-        tint = plots.RED if value > 0 else plots.BLUE
-        cell = Rectangle((left + k * side, y - 0.13), side, 0.26, facecolor=tint, alpha=strength * abs(value) / top)
-        ax.add_patch(cell)
-    frame = Rectangle((left, y - 0.13), len(numbers) * side, 0.26, fill=False, edgecolor=_WIRE, linewidth=1.2)
-    ax.add_patch(frame)
 
 
 def who_moved(results, *, title: str | None = None):
