@@ -51,6 +51,13 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     Todo lo leído cabe en ``state``, que no crece: leer un token más cuesta siempre lo mismo. No tiene contexto máximo
     ni sabe saltarse el relleno: en un lote, las filas tienen el mismo largo o el relleno va a la derecha.
 
+    Raises
+    ------
+    ValueError
+        Al leer, si el relleno está a la izquierda: entraría en el estado como si fuera texto.
+
+    Notes
+    -----
     Hochreiter y Schmidhuber (1997). Se enseña en la sesión A1.
     """
 

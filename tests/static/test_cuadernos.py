@@ -313,7 +313,7 @@ def test_every_exercise_is_followed_by_its_check(path):
     assert checked == {key: key.replace("ejercicio", "comprueba") for key in exercises}
     assert [key for key in code if key.startswith("comprueba-")] == list(checked.values())
     for key in checked.values():
-        number = key.removeprefix("comprueba-").replace("-", ".")
+        number = key.removeprefix("comprueba-").replace("-", ".").upper()
         assert code[key].startswith(f'check("{number}", ')
 
 
