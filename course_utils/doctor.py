@@ -21,7 +21,7 @@ from pathlib import Path
 from . import mediano
 from ._files import writable
 from ._machine import free_memory, in_gb
-from .models import checkpoint, sha256
+from .models import PROFILES, checkpoint, sha256
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 MARKS = {OK: "✅", WARNING: "⚠️", ERROR: "❌"}
@@ -186,7 +186,7 @@ def check_folder(key: str, folder: Path, needed: int) -> Result:
 def check_models() -> Result:
     """Los modelos del perfil mini, fichero a fichero (SHA-256)."""
     try:
-        return Result("models", OK, f"{len([checkpoint(role, 'mini') for role in ('decoder', 'encoder')])}, enteros")
+        return Result("models", OK, f"{len([checkpoint(role, 'mini') for role in PROFILES['mini'].sources])}, enteros")
     except ValueError as error:
         return Result("models", ERROR, *str(error).rsplit(". ", 1))  # el mensaje acaba en el remedio
 

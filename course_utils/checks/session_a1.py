@@ -1,4 +1,4 @@
-"""Reglas de los ejercicios de la sesión A1: el gradiente según la distancia y un paso de LSTM."""
+"""Reglas de los ejercicios de la sesión A1: el gradiente según la distancia, un paso de LSTM, y clasificar con ella."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def _asked(answer, name: str):
 
 def _one_per_token(answer):
     received, truth = _asked(answer, "torch.nn.RNN")
-    found = as_tensor(received)
-    problem = None if found is not None and found.shape == truth.shape else expect(received, truth)
-    return problem.received if isinstance(problem, Diagnosis) else problem  # las pistas de la regla dicen más
+    return _shape_only(received, tuple(truth.shape))
 
 
 def _right(name: str):
@@ -103,8 +101,7 @@ def _truth(x, h, c, W, U, b) -> torch.Tensor:
 def _two_tensors(answer):
     case = _case(2, 3, 4)
     received, truth = answer(*copy.deepcopy(case)), _truth(*case)
-    found = as_tensor(list(received)) if isinstance(received, tuple | list) else as_tensor(received)
-    return None if found is not None and found.shape == truth.shape else expect(received, truth)
+    return _shape_only(list(received) if isinstance(received, tuple) else received, tuple(truth.shape))
 
 
 def _belt(answer):
@@ -121,6 +118,36 @@ def _belt(answer):
             )
         return problem
     return None
+
+
+def _shape_only(received, shape: tuple[int, ...]):
+    """Que lo recibido tenga esa forma; lo que vale, lo miran otras reglas."""
+    found = as_tensor(received)
+    if found is not None and found.shape == shape:
+        return None
+    problem = expect(received, torch.zeros(shape))
+    return problem.received if isinstance(problem, Diagnosis) else problem
+
+
+# ---------------------------------------------------------------- ejercicio A1.3: el último estado de verdad
+def _lasts(outputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    return torch.stack([row[n - 1] for row, n in zip(outputs, lengths.tolist(), strict=True)])
+
+
+def _states(*lengths: int, hidden: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Un lote de estados, todos distintos, con relleno hasta el más largo y uno más."""
+    return _seeded(len(lengths), max(lengths) + 1, hidden), torch.tensor(lengths)
+
+
+# ---------------------------------------------------------------- ejercicio A1.4: mezclar capas
+def _mixed(layers: torch.Tensor, scores: torch.Tensor, scale) -> torch.Tensor:
+    """La mezcla, con un producto en float64 y sin pasar por softmax."""
+    grown = (scores.double() - scores.max()).exp()
+    return scale * torch.einsum("k,kbth->bth", grown / grown.sum(), layers.double())
+
+
+def _layers(count: int, *shape: int) -> torch.Tensor:
+    return _seeded(count, *shape) + torch.arange(count)[:, None, None, None]
 
 
 EXERCISES: dict[str, tuple[Rule, ...]] = {
@@ -216,6 +243,101 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 "Imprime c antes y después de llamar a tu función.",
                 "Las operaciones como *= y += cambian el tensor que reciben.",
                 "Usa operaciones que crean tensores nuevos: c = f * c + i * g.",
+            ),
+        ),
+    ),
+    "A1.3": (
+        Rule(
+            "Devuelve un estado por fila, (B, H)",
+            lambda answer: _shape_only(answer(*_states(3, 5)), (2, 2)),
+            (
+                "Mira la forma de lo que devuelves: de cada fila, un solo estado.",
+                "outputs es (B, T, H), y de los T pasos se elige uno en cada fila.",
+                "Con outputs[torch.arange(len(outputs)), pasos] se elige un paso distinto en cada fila.",
+            ),
+        ),
+        Rule(
+            "Es el estado tras el último token de verdad",
+            agrees(_lasts, _states(3, 5), _states(2, 2, 4)),
+            (
+                "Mira de qué paso es el estado que devuelves en la fila que falla.",
+                "En la última columna hay relleno. Y los pasos se cuentan desde 0: si hay n tokens, el último está en "
+                "el paso n − 1.",
+                "Los pasos son lengths - 1, uno por fila.",
+            ),
+        ),
+        Rule(
+            "Vale para cualquier lote",
+            every(agrees(_lasts, _states(1), _states(1, 6, 3, 2, hidden=5)), agrees(_lasts, _states(4, 4, 4, 4))),
+            (
+                "Prueba con una fila sola, con una de un token y con todas del mismo largo.",
+                "Toma los largos de lengths, fila por fila, y no del tamaño de outputs.",
+            ),
+            symptoms=(RuntimeError, IndexError, ValueError),
+        ),
+        Rule(
+            "No modifica lo que recibe",
+            unchanged("outputs", "lengths", case=_states(3, 5)),
+            (
+                "Imprime lengths antes y después de llamar a tu función.",
+                "lengths -= 1 cambia el tensor que recibes; lengths - 1 hace otro.",
+            ),
+        ),
+    ),
+    "A1.4": (
+        Rule(
+            "Devuelve la mezcla, (B, T, H)",
+            lambda answer: _shape_only(answer(_layers(2, 3, 4, 5), torch.zeros(2), 1.0), (3, 4, 5)),
+            (
+                "Mira la forma de lo que devuelves: las K capas se han juntado en una.",
+                "Se suma por la dimensión de las capas, que es la primera.",
+                "Suma con .sum(0) después de multiplicar cada capa por su parte.",
+            ),
+        ),
+        Rule(
+            "Con puntuaciones iguales, es la media de las capas",
+            agrees(
+                _mixed, (_layers(2, 1, 2, 3), torch.zeros(2), 1.0), (_layers(3, 1, 2, 2), torch.full((3,), 4.0), 1.0)
+            ),
+            (
+                "Con las mismas puntuaciones, a cada capa le toca lo mismo, y las partes suman 1.",
+                "Las puntuaciones no son el reparto: softmax las convierte en él.",
+                "Las partes son scores.softmax(0), y cada una multiplica a su capa.",
+            ),
+        ),
+        Rule(
+            "Cada capa lleva su parte",
+            agrees(
+                _mixed,
+                (_layers(2, 1, 2, 3), torch.tensor([2.0, -1.0]), 1.0),
+                (_layers(3, 3, 3, 3), torch.tensor([0.5, 1.5, -2.0]), 1.0),
+            ),
+            (
+                "Mira qué capa multiplica cada parte.",
+                "La parte k va con layers[k], entera: con todas sus filas, sus pasos y sus números.",
+                "Pon las partes en la primera dimensión, shares[:, None, None, None], y multiplica.",
+            ),
+            symptoms=(RuntimeError,),
+        ),
+        Rule(
+            "Todo se multiplica por scale",
+            agrees(
+                _mixed,
+                (_layers(2, 1, 2, 3), torch.tensor([2.0, -1.0]), 3.0),
+                (_layers(2, 2, 1, 3), torch.tensor([0.0, 1.0]), -0.5),
+            ),
+            (
+                "Prueba con un scale distinto de 1.",
+                "scale multiplica la mezcla ya hecha, y no las puntuaciones.",
+                "Es scale * (partes por capas).sum(0).",
+            ),
+        ),
+        Rule(
+            "No modifica lo que recibe",
+            unchanged("layers", "scores", case=(_layers(2, 1, 2, 3), torch.tensor([2.0, -1.0]), 2.0)),
+            (
+                "Imprime layers y scores antes y después de llamar a tu función.",
+                "Las operaciones como *= cambian el tensor que reciben. Usa las que crean uno nuevo.",
             ),
         ),
     ),

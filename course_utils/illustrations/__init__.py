@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05, session_a1
+from . import session_01, session_03, session_04, session_05, session_a1, session_a2
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -14,9 +14,12 @@ from .session_03 import (
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
 from .session_a1 import conveyor, read_twice, unrolled
+from .session_a2 import alignment, bottleneck, looking_back
 
 __all__ = [
+    "alignment",
     "beam_frames",
+    "bottleneck",
     "chain",
     "changed_word",
     "conveyor",
@@ -27,6 +30,7 @@ __all__ = [
     "knob_curves",
     "labels_shifted",
     "left_padded",
+    "looking_back",
     "lora_to_scale",
     "nucleus_staircase",
     "perplexity_die",
@@ -39,6 +43,7 @@ __all__ = [
     "session_04",
     "session_05",
     "session_a1",
+    "session_a2",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",

@@ -197,9 +197,10 @@ class Screen:
         self.menu("Run|Ejecutar", "Ejecutar todas las celdas")
         ended = self.page.wait_for_function(
             """() => {
-                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+                const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
+                    .map(prompt => prompt.textContent.trim()).filter(Boolean);  // las celdas plegadas no lo enseñan
                 const failed = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
-                const done = prompts.every(prompt => /^\\[\\d+\\]:$/.test(prompt.textContent.trim()));
+                const done = prompts.every(prompt => /^\\[\\d+\\]:$/.test(prompt));
                 return failed ? 'error' : done && 'done';
             }""",
             timeout=RUN_LIMIT,
@@ -267,7 +268,7 @@ def answer_quiz(screen, index: int, questions: list):
 
 def solve(screen, number: str):
     """Un ejercicio pendiente pasa a estar bien cuando se escribe su solución y se repite la comprobación."""
-    names = [f"{kind}-{number.replace('.', '-')}" for kind in ("ejercicio", "comprueba")]
+    names = [f"{kind}-{number.lower().replace('.', '-')}" for kind in ("ejercicio", "comprueba")]
     exercise, check = map(screen.position, names)
     (solved,) = (cell for cell in read(NOTEBOOKS / "soluciones" / screen.name).cells if cell.id == names[0])
     assert f"⏳ Ejercicio {number}: pendiente" in screen.cells.nth(check).locator(".jp-OutputArea").text_content()
@@ -343,7 +344,7 @@ def test_a_student_runs_the_notebook(path, open_notebook):
         answer_quiz(screen, screen.position(f"cuestionario-{when}"), questions)
     if path in SESSIONS:
         first = next(cell.id for cell in screen.book.cells if cell.id.startswith("ejercicio-"))
-        solve(screen, first.removeprefix("ejercicio-").replace("-", "."))
+        solve(screen, first.removeprefix("ejercicio-").replace("-", ".").upper())
     if session in EXTRA and path in SESSIONS:
         EXTRA[session](screen)
     assert screen.failures() == []
@@ -353,7 +354,13 @@ def test_a_student_runs_the_notebook(path, open_notebook):
 # --- Lo que escribe un modelo no se ejecuta -------------------------------------------------------------
 
 HOSTILE = '<script>window.fired = 1</script><img src="no-existe.png" onerror="window.fired = 1">'
-HTML_WRITERS = {"plots.py", "widgets.py", "cards.py", "recordings.py"}  # los que prueba el cuaderno de abajo
+HTML_WRITERS = {
+    "plots.py",
+    "widgets.py",
+    "cards.py",
+    "recordings.py",
+    "finetuning.py",
+}  # los que prueba el cuaderno de abajo
 HOSTILE_CELLS = [
     f"hostile = {HOSTILE!r}\n"
     "from course_utils import cards, decoding, plots\n"
@@ -368,6 +375,7 @@ HOSTILE_CELLS = [
     "SentenceBox(model, tokenizer, hostile)",
     "card = cards.Card(hostile, (hostile,), (-1.0,), hostile)\nEpochSlider([(hostile, card), ('después', card)])",
     "plots.Surprise([hostile, hostile], [1.0, 9.0])",
+    "from course_utils.finetuning import Training\nTraining(hostile, 3)",
     "plots.show_text(ids, tokenizer, prompt_length=9, labels=[hostile])",
     "plots.show_table([{hostile: hostile}], caption=hostile)",
     "about = {'label': hostile, 'name': hostile, 'profile': '', 'date': ''}\n"
@@ -397,7 +405,8 @@ def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
     assert "un aviso" in failures and "un error" in failures
     for index in range(1, len(HOSTILE_CELLS)):
         area = screen.cells.nth(index).locator(".jp-OutputArea")
-        area.get_by_text("<script>window.fired").first.wait_for()
+        split = "SentenceBox" in HOSTILE_CELLS[index]  # enseña el texto token a token
+        area.get_by_text("dado" if split else "<script>window.fired").first.wait_for()
         assert area.locator("script, img[onerror]").count() == 0, HOSTILE_CELLS[index]
     screen.shot("salidas")
     assert screen.page.evaluate("window.fired") is None

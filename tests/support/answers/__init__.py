@@ -10,6 +10,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import torch
 
 SOLVED = Path(__file__).resolve().parents[3] / "notebooks" / "soluciones"
@@ -20,7 +21,7 @@ def published(session: str) -> dict:
     found = {}
     for path in SOLVED.rglob(f"{session}_*.ipynb"):
         cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
-        names = {"torch": torch, "math": math, "re": re, "__name__": f"answers.published_{session}"}
+        names = {"torch": torch, "np": np, "math": math, "re": re, "__name__": f"answers.published_{session}"}
         for name, code in cells.items():
             if name.startswith("ejercicio-") and (checked := cells.get(name.replace("ejercicio", "comprueba"))):
                 exec(compile(code, path.name, "exec"), names)

@@ -5,7 +5,7 @@ import torch
 
 from answers import published
 
-gradient_ok, step_ok = published("A1").values()
+gradient_ok, step_ok, last_ok, mix_ok = published("A1").values()
 
 
 # ---------------------------------------------------------------- A1.1
@@ -296,6 +296,202 @@ def squashes_the_state_it_gets(x, h, c, W, U, b):
     return found
 
 
+# ---------------------------------------------------------------- A1.3
+def last_by_loop(outputs, lengths):
+    return [row[n - 1] for row, n in zip(outputs, lengths, strict=True)]
+
+
+def last_by_gather(outputs, lengths):
+    place = (lengths - 1)[:, None, None].expand(-1, 1, outputs.size(-1))
+    return outputs.gather(1, place).squeeze(1)
+
+
+def last_by_mask(outputs, lengths):
+    return (outputs * (torch.arange(outputs.size(1)) == lengths[:, None] - 1)[..., None]).sum(1)
+
+
+def last_with_numpy(outputs, lengths):
+    return outputs.numpy()[np.arange(len(outputs)), lengths.numpy() - 1]
+
+
+def last_column(outputs, lengths):
+    return outputs[:, -1]
+
+
+def last_before_padding_of_the_longest(outputs, lengths):
+    return outputs[:, int(lengths.max()) - 1]
+
+
+def one_too_many(outputs, lengths):
+    return outputs[torch.arange(len(outputs)), lengths]
+
+
+def one_too_few(outputs, lengths):
+    return outputs[torch.arange(len(outputs)), lengths - 2]
+
+
+def first_column(outputs, lengths):
+    return outputs[:, 0]
+
+
+def every_pair(outputs, lengths):
+    return outputs[:, lengths - 1]
+
+
+def of_the_first_row(outputs, lengths):
+    return outputs[0, lengths - 1]
+
+
+def the_mean(outputs, lengths):
+    real = torch.arange(outputs.size(1)) < lengths[:, None]
+    return (outputs * real[..., None]).sum(1) / lengths[:, None]
+
+
+def mean_with_padding(outputs, lengths):
+    return outputs.mean(1)
+
+
+def the_highest(outputs, lengths):
+    return outputs.amax(1)
+
+
+def a_column_more(outputs, lengths):
+    return last_ok(outputs, lengths)[:, None]
+
+
+def only_a_number(outputs, lengths):
+    return last_ok(outputs, lengths).sum(-1)
+
+
+def cut_short(outputs, lengths):
+    return outputs[torch.arange(len(outputs)), lengths - 1, :1]
+
+
+def last_nothing(outputs, lengths):
+    last_ok(outputs, lengths)
+
+
+def only_two_rows(outputs, lengths):
+    return torch.stack([outputs[k, lengths[k] - 1] for k in range(2)])
+
+
+def last_when_uneven(outputs, lengths):
+    return outputs[:, -1] if lengths.min() == lengths.max() else last_ok(outputs, lengths)
+
+
+def lengths_in_place(outputs, lengths):
+    lengths -= 1
+    return outputs[torch.arange(len(outputs)), lengths]
+
+
+def blanks_the_padding(outputs, lengths):
+    found = last_ok(outputs, lengths).clone()
+    outputs[:, int(lengths.min()) :] = 0
+    return found
+
+
+# ---------------------------------------------------------------- A1.4
+def mixed_by_loop(layers, scores, scale):
+    shares = scores.exp() / scores.exp().sum()
+    total = 0
+    for share, layer in zip(shares, layers, strict=True):
+        total = total + share * layer
+    return (scale * total).tolist()
+
+
+def mixed_by_einsum(layers, scores, scale):
+    return torch.einsum("k...,k->...", layers, scale * torch.softmax(scores, -1))
+
+
+def mixed_by_product(layers, scores, scale):
+    return scale * torch.tensordot(scores.softmax(0), layers, dims=1)
+
+
+def mixed_with_numpy(layers, scores, scale):
+    shares = np.exp(scores.numpy() - scores.numpy().max())
+    return scale * np.average(layers.numpy(), axis=0, weights=shares)
+
+
+def plain_sum(layers, scores, scale):
+    return layers.sum(0)
+
+
+def raw_scores(layers, scores, scale):
+    return scale * (scores[:, None, None, None] * layers).sum(0)
+
+
+def not_added(layers, scores, scale):
+    return scale * scores.softmax(0)[:, None, None, None] * layers
+
+
+def added_elsewhere(layers, scores, scale):
+    return scale * (scores.softmax(0)[:, None, None, None] * layers).sum(1)
+
+
+def averaged(layers, scores, scale):
+    return scale * (scores.softmax(0)[:, None, None, None] * layers).mean(0)
+
+
+def just_the_mean(layers, scores, scale):
+    return scale * layers.mean(0)
+
+
+def only_the_last(layers, scores, scale):
+    return scale * layers[-1]
+
+
+def only_the_best(layers, scores, scale):
+    return scale * layers[scores.argmax()]
+
+
+def sigmoids(layers, scores, scale):
+    return scale * (scores.sigmoid()[:, None, None, None] * layers).sum(0)
+
+
+def exponentials(layers, scores, scale):
+    return scale * (scores.exp()[:, None, None, None] * layers).sum(0)
+
+
+def backwards(layers, scores, scale):
+    return mix_ok(layers, scores.flip(0), scale)
+
+
+def along_the_numbers(layers, scores, scale):
+    shares = scores.softmax(0)
+    return scale * (shares * layers).sum(0) if len(shares) == layers.size(-1) else mix_ok(layers, scores, scale)
+
+
+def no_scale(layers, scores, scale):
+    return mix_ok(layers, scores, 1.0)
+
+
+def scaled_scores(layers, scores, scale):
+    return mix_ok(layers, scores * scale, 1.0)
+
+
+def scale_added(layers, scores, scale):
+    return mix_ok(layers, scores, 1.0) + scale - 1.0
+
+
+def shares_without_dimensions(layers, scores, scale):
+    return scale * (scores.softmax(0) * layers.permute(1, 2, 3, 0)).sum()
+
+
+def mix_nothing(layers, scores, scale):
+    mix_ok(layers, scores, scale)
+
+
+def layers_in_place(layers, scores, scale):
+    layers *= scores.softmax(0)[:, None, None, None]
+    return scale * layers.sum(0)
+
+
+def scores_in_place(layers, scores, scale):
+    found = mix_ok(layers, scores, scale)
+    scores.copy_(scores.softmax(0))
+    return found
+
+
 UNUSUAL = [
     ("A1.1", by_backward),
     ("A1.1", by_jacobian),
@@ -305,6 +501,14 @@ UNUSUAL = [
     ("A1.2", with_numpy),
     ("A1.2", row_by_row),
     ("A1.2", glued),
+    ("A1.3", last_by_loop),
+    ("A1.3", last_by_gather),
+    ("A1.3", last_by_mask),
+    ("A1.3", last_with_numpy),
+    ("A1.4", mixed_by_loop),
+    ("A1.4", mixed_by_einsum),
+    ("A1.4", mixed_by_product),
+    ("A1.4", mixed_with_numpy),
 ]
 
 MISTAKES = [
@@ -350,4 +554,41 @@ MISTAKES = [
     ("A1.2", swapped_when_square, 4, "W va con x"),
     ("A1.2", in_place, 5, "c cambiado a"),
     ("A1.2", squashes_the_state_it_gets, 5, "h cambiado a"),
+    ("A1.3", every_pair, 1, "un paso distinto en cada fila"),
+    ("A1.3", a_column_more, 1, "(2, 1, 2)"),
+    ("A1.3", only_a_number, 1, "un solo estado"),
+    ("A1.3", cut_short, 1, "(2, 1)"),
+    ("A1.3", last_nothing, 1, "¿falta el return?"),
+    ("A1.3", last_column, 2, "En la última columna hay relleno"),
+    ("A1.3", last_before_padding_of_the_longest, 2, "lengths - 1"),
+    ("A1.3", one_too_many, 2, "se cuentan desde 0"),
+    ("A1.3", one_too_few, 2, "se cuentan desde 0"),
+    ("A1.3", first_column, 2, "se esperaba"),
+    ("A1.3", of_the_first_row, 2, "se esperaba"),
+    ("A1.3", the_mean, 2, "se esperaba"),
+    ("A1.3", mean_with_padding, 2, "se esperaba"),
+    ("A1.3", the_highest, 2, "se esperaba"),
+    ("A1.3", only_two_rows, 2, "(3, 2)"),
+    ("A1.3", last_when_uneven, 3, "todas del mismo largo"),
+    ("A1.3", lengths_in_place, 4, "lengths cambiado a"),
+    ("A1.3", blanks_the_padding, 4, "outputs cambiado a"),
+    ("A1.4", not_added, 1, "que es la primera"),
+    ("A1.4", added_elsewhere, 1, ".sum(0)"),
+    ("A1.4", mix_nothing, 1, "¿falta el return?"),
+    ("A1.4", shares_without_dimensions, 1, "se han juntado en una"),
+    ("A1.4", plain_sum, 2, "las partes suman 1"),
+    ("A1.4", raw_scores, 2, "no son el reparto"),
+    ("A1.4", averaged, 2, "las partes suman 1"),
+    ("A1.4", only_the_last, 2, "se esperaba"),
+    ("A1.4", only_the_best, 2, "se esperaba"),
+    ("A1.4", sigmoids, 2, "softmax"),
+    ("A1.4", exponentials, 2, "softmax"),
+    ("A1.4", just_the_mean, 3, "va con layers[k]"),
+    ("A1.4", backwards, 3, "qué capa multiplica cada parte"),
+    ("A1.4", along_the_numbers, 3, "shares[:, None, None, None]"),
+    ("A1.4", no_scale, 4, "distinto de 1"),
+    ("A1.4", scaled_scores, 4, "y no las puntuaciones"),
+    ("A1.4", scale_added, 4, "multiplica la mezcla"),
+    ("A1.4", layers_in_place, 5, "layers cambiado a"),
+    ("A1.4", scores_in_place, 5, "scores cambiado a"),
 ]

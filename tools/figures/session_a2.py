@@ -1,0 +1,62 @@
+"""Figuras de la sesión A2: las del cuaderno. Las que enseñan un mapa estudian la red una vez."""
+
+from functools import cache
+
+import matplotlib.pyplot as plt
+
+from course_utils import drawing, illustrations
+from course_utils.illustrations import session_a2
+
+from . import cells
+
+SETUP = [
+    "fabrica",
+    "traductor",
+    "entrenar",
+    "sin-atencion",
+    "sin-atencion-escribe",
+    "atencion-bahdanau",
+    "con-atencion",
+]
+
+
+@cache
+def _setup() -> dict:
+    style = dict(plt.rcParams)
+    names = cells.run("A2", ["importar", *SETUP], {})
+    plt.rcParams.update(style)  # el cuaderno pone su estilo; la diapositiva, el suyo
+    plt.close("all")
+    return names
+
+
+def portada():
+    """Todo por un resumen, sobre el azul de la portada."""
+    return drawing.night(session_a2.cover())
+
+
+def apuesta():
+    """Todo por un resumen."""
+    return session_a2.cover()
+
+
+def mirar():
+    """Antes de escribir el mes, se mira «mayo»."""
+    return illustrations.looking_back([0.03, 0.01, 0.9, 0.01, 0.02, 0.02, 0.01])
+
+
+def letras():
+    """Cuánto acierta la red del resumen en cada letra."""
+    cells.run("A2", ["letra-a-letra"], _setup())
+    return plt.gcf()
+
+
+def mapa():
+    """Qué palabra miraba la red al escribir cada letra."""
+    cells.run("A2", ["mapa-dibujo"], _setup())
+    return plt.gcf()
+
+
+def longitud():
+    """Aciertos según lo larga que es la frase, con tres semillas."""
+    cells.run("A2", ["por-longitud-dibujo"], _setup())
+    return plt.gcf()

@@ -1,0 +1,62 @@
+"""Mide las tres redes de la sesión A2 con tres semillas, y lo guarda donde lo lee el cuaderno.
+
+    python -m tools.training.dates
+
+Ejecuta las celdas del cuaderno, por su nombre: lo que se mide es lo que se enseña. Tarda diez minutos en un núcleo.
+"""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from course_utils._files import atomic_write
+from course_utils.jokes import DATA
+
+from ..figures import cells
+
+CELLS = ["fabrica", "traductor", "entrenar", "atencion-bahdanau", "atencion-cruzada", "transformer-pequeno"]
+LENGTHS = ("5–9", "10–14", "15–19", "20 o más")
+LONGER = 8  # cuántas veces más largo es el estudio de repaso
+
+
+def networks(names: dict) -> dict:
+    """Cómo se hace cada red: con el mismo estudio, y la del resumen con más parámetros que la de Bahdanau."""
+    return {
+        "resumen": lambda: names["Translator"](84),
+        "bahdanau": lambda: names["Translator"](64, names["Bahdanau"](64)),
+        "transformer": lambda: names["SmallTransformer"](),
+    }
+
+
+def measure(names: dict, name: str, seed: int, steps: int = 400) -> dict:
+    """Aciertos en el examen, en total y según cuántas palabras tiene la frase."""
+    torch.manual_seed(seed)
+    hits = names["right"](names["study"](networks(names)[name](), seed, steps, name=f"{name}, semilla {seed}"))
+    length = names["EXAM"][1]
+    ranges = ((5, 10), (10, 15), (15, 20), (20, 100))
+    by_length = [hits[(length >= low) & (length < high)].mean().item() for low, high in ranges]
+    return {"seed": seed, "right": round(hits.mean().item(), 4), "by_length": [round(v, 4) for v in by_length]}
+
+
+def notebook_names() -> dict:
+    """Lo que definen las celdas del cuaderno."""
+    return cells.run("A2", ["importar", *CELLS], {})
+
+
+def main() -> None:
+    names = notebook_names()
+    runs = {name: [measure(names, name, seed) for seed in range(3)] for name in networks(names)}
+    longer = {"steps": 400 * LONGER, **measure(names, "resumen", 0, 400 * LONGER)}
+    report = {
+        "recipe": "python -m tools.training.dates: las celdas de A2_atencion, 400 tandas de 64 fechas, examen de 600",
+        "lengths": list(LENGTHS),
+        "runs": runs,
+        "longer": longer,
+    }
+    atomic_write(DATA / "fechas.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
