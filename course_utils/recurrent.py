@@ -62,7 +62,7 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     """
 
     config_class = LSTMConfig
-    base_model_prefix = "lstm"
+    base_model_prefix = "model"  # no hay otro modelo dentro: la base es ella misma
     _tied_weights_keys: ClassVar = {"head.weight": "embeddings.weight"}
     _is_stateful = True  # para generate: la caché es un estado, que no se puede recortar
 

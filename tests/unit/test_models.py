@@ -381,7 +381,7 @@ def test_checkpoints_are_small_safe_and_described():
     files = [f for f in root.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 60e6
     assert {f.suffix for f in files} <= {".json", ".safetensors", ".md"}
-    assert {f.parent.name for f in files} == {root.name, "decoder", "encoder"}
+    assert {f.parent.name for f in files} == {root.name, "decoder", "encoder", "lstm"}
     assert {f.name for f in files if f.parent == root} == {"evaluacion.json", "mediano.md"}
     for directory in {f.parent for f in files} - {root}:
         hashes = json.loads((directory / "sha256.json").read_text(encoding="utf-8"))

@@ -107,7 +107,7 @@ def relojes():
 def compresores():
     """El modelo contra los compresores, en bits por carácter."""
     names = _names()
-    sizes = {names["names"][name]: value for name, value in names["sizes"].items()}
+    sizes = {title: names["sizes"][name] for name, title in names["names"].items()}
     return plots.plot_bars(sizes, xlabel="Bits por carácter", ax=_axes(3.6))
 
 
