@@ -115,6 +115,7 @@ def why_not() -> str:
 def run(command: list[str]) -> int:
     """Ejecuta la orden y devuelve su estado: 128 + n si la mató la señal n y 127 si no existe, como en la terminal."""
     try:
+        sys.stdout.flush()  # lo ya escrito sale antes que lo de la orden
         process = subprocess.Popen(command)
     except OSError as error:
         print(f"No puedo ejecutar «{command[0]}»: {error.strerror}. ¿Está bien escrita la orden?", file=sys.stderr)

@@ -51,8 +51,15 @@ def letras():
 
 
 def mapa():
-    """Qué palabra miraba la red al escribir cada letra."""
-    cells.run("A2", ["mapa-dibujo"], _setup())
+    """Qué palabra miraba la red al escribir cada letra, en una frase corta: se lee desde la última fila."""
+    names, text = _setup(), "el jueves tres de mayo de mil seiscientos cinco"
+    written, maps = names["write"](names["bahdanau"], text)
+    return session_a2.alignment([weights[0].tolist() for weights in maps], text.split(), written)
+
+
+def miradas():
+    """Quién mira a quién en el Transformer."""
+    cells.run("A2", ["tres-atenciones"], _setup())
     return plt.gcf()
 
 
