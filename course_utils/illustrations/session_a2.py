@@ -33,7 +33,7 @@ def _total(words, gap: float = 0.08) -> float:
     return sum(map(_width, words)) + gap * (len(words) - 1)
 
 
-def bottleneck(words=WORDS, written: str = "1605-05-03", *, size: int = 64) -> Axes:
+def bottleneck(words=WORDS, written: str = "1605-05-03", *, size: int = 84) -> Axes:
     """Un codificador que lo resume todo en un vector y un decodificador que escribe con él, y con nada más.
 
     Parameters
