@@ -140,28 +140,41 @@ def chips(ax: Axes, x: float, y: float, tokens, colors=BLUE, size=SIZE, gap=0.08
     colors = [colors] * len(tokens) if isinstance(colors, str) else list(colors)
     if len(colors) != len(tokens):
         raise ValueError(f"Hace falta un color por ficha o uno para todas: hay {len(tokens)} y {len(colors)} colores.")
-    family, letter, places = monospaced(), _monospaced_width() * size / 72, []
+    family, places = monospaced(), []
     for token, color in zip(tokens, colors, strict=True):
-        width = letter * max(len(token), 1) + 0.2
+        width = chips_width([token], size)
         box(ax, x, y, width, height, token, color, fontsize=size, family=family, **style)
         places.append((x + width / 2, width))
         x += width + gap
     return places
 
 
-def strip(ax: Axes, x: float, y: float, numbers, strength: float = 1.0, side: float = 0.085) -> None:
+def chips_width(tokens, size=SIZE, gap=0.08) -> float:
+    """Lo que ocupa una fila de ``chips``, en pulgadas."""
+    letter = _monospaced_width() * size / 72
+    return sum(letter * max(len(token), 1) + 0.2 for token in tokens) + gap * (len(tokens) - 1)
+
+
+def strip(
+    ax: Axes, x: float, y: float, numbers, strength: float = 1.0, side: float = 0.085, *, vertical=False, zorder=1
+) -> None:
     """Un vector como una tira de casillas centrada en (x, y): roja si es positivo y azul si es negativo.
 
-    Cuanto más lejos de cero, más color; el mayor de la tira lo lleva todo, rebajado por ``strength`` (0 a 1). Se usa en
-    las sesiones A1 y 01.
+    Cuanto más lejos de cero, más color; el mayor de la tira lo lleva todo, rebajado por ``strength`` (0 a 1). Tapa lo
+    que tenga debajo. Se usa en las sesiones A1 y 01.
     """
     values = [float(value) for value in numbers]
-    top, left = max(map(abs, values)), x - len(values) * side / 2
+    top, half = max(map(abs, values)), len(values) * side / 2
+
+    def cells(first: int, count: int, **style) -> Rectangle:
+        start, length = first * side - half, count * side
+        spot = ((x - 0.13, y - start - length), 0.26, length) if vertical else ((x + start, y - 0.13), length, 0.26)
+        return ax.add_patch(Rectangle(*spot, **style))
+
+    cells(0, len(values), facecolor="white", edgecolor="none", zorder=zorder)
     for k, value in enumerate(values):
-        tint, corner = RED if value > 0 else BLUE, (left + k * side, y - 0.13)
-        ax.add_patch(Rectangle(corner, side, 0.26, facecolor=tint, alpha=strength * abs(value) / top))
-    frame = ((left, y - 0.13), len(values) * side, 0.26)
-    ax.add_patch(Rectangle(*frame, fill=False, edgecolor="#555555", linewidth=1.2))
+        cells(k, 1, facecolor=RED if value > 0 else BLUE, alpha=strength * abs(value) / top, zorder=zorder)
+    cells(0, len(values), fill=False, edgecolor="#555555", linewidth=1.2, zorder=zorder + 0.5)
 
 
 def night(ax: Axes) -> Axes:

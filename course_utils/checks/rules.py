@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .running import Answer, Endless
@@ -92,11 +93,17 @@ def unchanged(*names: str, case: tuple) -> Test:
         changed = [
             f"{name} cambiado a {show(after)}"
             for name, before, after in zip(names, case, given, strict=False)
-            if not (torch.equal(before, after) if isinstance(before, torch.Tensor) else before == after)
+            if not _same(before, after)
         ]
         return " y ".join(changed) or None
 
     return test
+
+
+def _same(before, after) -> bool:
+    if isinstance(before, torch.Tensor):
+        return torch.equal(before, after)
+    return np.array_equal(before, after) if isinstance(before, np.ndarray) else before == after
 
 
 # ---------------------------------------------------------------- modelos de juguete

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 
-from .rules import Rule, every, hinted
+from .rules import Rule, every, hinted, unchanged
 from .values import Diagnosis, as_tensor, expect, show
 
 _PAIR = (
@@ -37,21 +38,21 @@ def _two(case: tuple):
     return lambda answer: _pair(answer(*copy.deepcopy(case)))
 
 
-def _weights(truth, *cases: tuple):
-    """Que los pesos, lo segundo que se devuelve, sean los que tocan."""
+def _part(place: int, truth, *cases: tuple):
+    """Que una de las dos cosas que se devuelven, el contexto (0) o los pesos (1), sea la que toca."""
 
     def test(answer):
         for case in cases:
-            received, expected = answer(*copy.deepcopy(case)), truth(*case)[1]
-            problem = _pair(received) or expect(received[1], expected)
+            received, expected = answer(*copy.deepcopy(case)), truth(*case)[place]
+            problem = _pair(received) or expect(received[place], expected)
             if problem is None:
                 continue
-            found = as_tensor(received[1])
+            found = as_tensor(received[place])
             if found is not None and found.isnan().any():
                 return Diagnosis(
-                    f"pesos con nan: {show(received[1])}",
+                    f"nan en lo que devuelves: {show(received[place])}",
                     (
-                        "Hay nan en los pesos. Mira qué le das a la exponencial.",
+                        "Hay nan en lo que devuelves. Mira qué le das a la exponencial.",
                         "exp de un número muy grande es infinito, e infinito entre infinito, nan.",
                         "Resta a las notas la mayor antes de la exponencial: el reparto no cambia.",
                     ),
@@ -62,28 +63,7 @@ def _weights(truth, *cases: tuple):
     return test
 
 
-def _context(truth, *cases: tuple):
-    """Que el contexto, lo primero que se devuelve, sea el que toca."""
-
-    def test(answer):
-        for case in cases:
-            received = answer(*copy.deepcopy(case))
-            problem = _pair(received) or expect(received[0], truth(*case)[0])
-            if problem is not None:
-                return problem
-        return None
-
-    return test
-
-
-def _untouched(names: tuple[str, ...], case: tuple):
-    def test(answer):
-        given = copy.deepcopy(case)
-        answer(*given)
-        changed = [name for name, a, b in zip(names, case, given, strict=True) if not np.array_equal(a, b)]
-        return f"cambiado lo que recibía: {', '.join(changed)}" if changed else None
-
-    return test
+_context, _weights = functools.partial(_part, 0), functools.partial(_part, 1)
 
 
 # ---------------------------------------------------------------- ejercicio A2.1: producto, con relleno
@@ -168,7 +148,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "No modifica lo que recibe",
-            _untouched(("query", "keys", "values", "real"), PADDED),
+            unchanged("query", "keys", "values", "real", case=PADDED),
             (
                 "Imprime lo que recibe tu función antes y después de llamarla.",
                 "Asignar dentro de un array, como keys[~real] = 0, lo cambia también fuera.",
@@ -225,7 +205,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "No modifica lo que recibe",
-            _untouched(("s", "states", "W", "U", "v"), NARROW),
+            unchanged("s", "states", "W", "U", "v", case=NARROW),
             (
                 "Imprime lo que recibe tu función antes y después de llamarla.",
                 "Las operaciones como += cambian el array que reciben. Usa las que hacen otro.",

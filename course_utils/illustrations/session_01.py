@@ -148,29 +148,12 @@ class _Sketch:
 
     def chip(self, x: float, y: float, text: str, color: str, size: float = _SMALL) -> None:
         """Una ficha centrada en (x, y)."""
-        width = drawing._monospaced_width() * size / 72 * len(text) + 0.2  # noqa: SLF001
+        width = drawing.chips_width([text], size)
         drawing.chips(self.ax, x - width / 2, y - 0.18, [text], color, size=size, height=0.36)
 
     def strip(self, along: float, across: float, numbers) -> None:
         """Un vector: sus números en colores, rojo si es positivo y azul si es negativo, cada tira a su escala."""
-        top, side = max(abs(n) for n in numbers), 0.105
-        for k, value in enumerate(numbers):
-            x, y = self.at(along, across)
-            cell = (x + (k - len(numbers) / 2) * side, y - 0.13) if self.flat else (x - 0.13, y - (k - 3) * side)
-            tint = plots.RED if value > 0 else plots.BLUE
-            size = (side, 0.26) if self.flat else (0.26, side)
-            self.ax.add_patch(Rectangle(cell, *size, facecolor="white", zorder=3))
-            self.ax.add_patch(
-                Rectangle(cell, *size, facecolor=tint, alpha=abs(value) / top, edgecolor="none", zorder=3)
-            )
-        x, y = self.at(along, across)
-        n = len(numbers)
-        frame = (
-            ((x - n / 2 * side, y - 0.13), n * side, 0.26)
-            if self.flat
-            else ((x - 0.13, y - (n - 4) * side), 0.26, n * side)
-        )
-        self.ax.add_patch(Rectangle(*frame, fill=False, edgecolor=_WIRE, linewidth=1.2, zorder=4))
+        drawing.strip(self.ax, *self.at(along, across), numbers, side=0.105, vertical=not self.flat, zorder=3)
 
     def plus(self, along: float, across: float) -> None:
         """El «⊕» de la corriente residual: aquí se suma."""
@@ -416,7 +399,7 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
     strongest = max(weights)
     rows = [top - 1.1 - step * i for i in range(len(tokens))]
     for y, token, key, value, score, weight in zip(rows, tokens, keys, values, scores, weights, strict=True):
-        width = drawing._monospaced_width() * _SMALL / 72 * len(token) + 0.2  # noqa: SLF001
+        width = drawing.chips_width([token], _SMALL)
         drawing.chips(ax, 0.46 - width / 2, y - 0.18, [token], plots.BLUE, size=_SMALL, height=0.36)
         drawing.strip(ax, key_x, y, key)
         drawing.label(ax, score_x, y, drawing.number(score), fontsize=_SMALL)
@@ -506,8 +489,8 @@ def changed_word(tokens, changed: int, new: str, *, vertical: bool = False) -> A
     if not 0 <= changed < len(tokens):
         raise ValueError(f"changed es una posición de la frase, de 0 a {len(tokens) - 1}, y es {changed!r}.")
     size = 14 if vertical else 15
-    letter = drawing._monospaced_width() * size / 72  # noqa: SLF001
-    widths = [letter * max(len(token), len(new) if i == changed else 0) + 0.2 for i, token in enumerate(tokens)]
+    widths = [drawing.chips_width([token], size) for token in tokens]
+    old, widths[changed] = widths[changed], max(widths[changed], drawing.chips_width([new], size))
     lines = [range(changed + 1), range(changed + 1, len(tokens))] if vertical else [range(len(tokens))]
     total = max(sum(widths[i] + 0.08 for i in line) for line in lines) + 0.12
     ax = drawing.canvas(total, 1.95 + 1.75 * (len(lines) - 1))
@@ -516,10 +499,9 @@ def changed_word(tokens, changed: int, new: str, *, vertical: bool = False) -> A
         for i in line:
             text, color = (new, plots.ORANGE) if i == changed else (tokens[i], plots.BLUE)
             middle = x + widths[i] / 2
-            own = letter * len(text) + 0.2
+            own = drawing.chips_width([text], size)
             drawing.chips(ax, middle - own / 2, y, [text], color, size=size, height=0.42)
             if i == changed:
-                old = letter * len(tokens[i]) + 0.2
                 style = {"facecolor": "white", "linestyle": "--"}
                 drawing.chips(ax, middle - old / 2, y + 0.74, [tokens[i]], plots.GREY, size=size, height=0.42, **style)
                 drawing.arrow(ax, (middle, y + 0.72), (middle, y + 0.46), color=plots.ORANGE, mutation_scale=15)

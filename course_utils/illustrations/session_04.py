@@ -79,8 +79,7 @@ def _verdict(counts: bool) -> tuple[str, str]:
 
 
 def _labels_across(read, targets, recipes, length) -> Axes:
-    letter = drawing._monospaced_width() * _TEXT / 72  # noqa: SLF001
-    width = max(0.72, letter * max(len(t) for t in [*read, *targets]) + 0.2)
+    width = max(0.72, *(drawing.chips_width([token], _TEXT) for token in [*read, *targets]))
     left, step = 1.62, width + 0.12
     ax = drawing.canvas(left + step * len(read) + 0.1, 3.55)
     drawing.label(ax, left - 0.15, 3.0, "el modelo lee", ha="right", fontsize=_NOTE)

@@ -42,8 +42,9 @@ def unrolled(tokens, states) -> Axes:
         drawing.label(ax, x, top, text, fontweight="bold", fontsize=15)
     for i, (token, state) in enumerate(zip(tokens, states, strict=True)):
         y = top - 0.52 - 0.62 * i
-        width = drawing._monospaced_width() * 14 / 72 * len(token) + 0.2  # noqa: SLF001
-        drawing.chips(ax, chip_x - width, y - 0.19, [token], drawing.PROMPT, size=14, height=0.38)
+        drawing.chips(
+            ax, chip_x - drawing.chips_width([token], 14), y - 0.19, [token], drawing.PROMPT, size=14, height=0.38
+        )
         drawing.arrow(ax, (chip_x + 0.08, y), (cell[0] - 0.04, y), width=1.8, mutation_scale=13)
         drawing.box(ax, cell[0], y - 0.2, cell[1] - cell[0], 0.4, "la misma red", drawing.DECODER, fontsize=_NOTE)
         drawing.arrow(ax, (cell[1] + 0.04, y), (state_x - 0.75, y), width=1.8, mutation_scale=13)
@@ -131,16 +132,12 @@ def read_twice(tokens=WINDOW, *, vertical: bool = False) -> Axes:
     -----
     Se enseña en la sesión A1.
     """
-    size = 14
-    letter = drawing._monospaced_width() * size / 72  # noqa: SLF001
-    width = sum(letter * len(token) + 0.2 for token in tokens) + 0.06 * (len(tokens) - 1)
-    gap = 0.4
+    width, gap = drawing.chips_width(tokens, 14, 0.06), 0.4
     total = width + 0.4 if vertical else 2 * width + gap + 0.3
     ax = drawing.canvas(total, 2.4 if vertical else 2.5)
     starts = [(0.2, 1.75), (0.2, 0.5)] if vertical else [(0.15, 1.0), (0.15 + width + gap, 1.0)]
     for (x, y), text in zip(starts, ("la primera vez", "y otra vez"), strict=True):
-        chips = list(tokens)
-        drawing.chips(ax, x, y - 0.2, chips, drawing.PROMPT, size=size, gap=0.06, height=0.4)
+        drawing.chips(ax, x, y - 0.2, tokens, drawing.PROMPT, size=14, gap=0.06, height=0.4)
         drawing.label(ax, x + width / 2, y + 0.42, text, fontsize=15, fontweight="bold")
     if not vertical:
         middle = total / 2

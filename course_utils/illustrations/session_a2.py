@@ -14,23 +14,10 @@ _NOTE, _WORD = 13, 14
 WORDS = ("tres", "de", "mayo", "de", "mil", "seiscientos", "cinco")
 
 
-def _width(text: str, size: float = _WORD) -> float:
-    return drawing._monospaced_width() * size / 72 * len(text) + 0.2  # noqa: SLF001
-
-
-def _row(ax: Axes, words, y: float, left: float, color, gap: float = 0.08) -> list[float]:
-    """Una fila de fichas, y dónde queda el centro de cada una."""
-    centers, x = [], left
-    for word in words:
-        width = _width(word)
-        drawing.chips(ax, x, y - 0.2, [word], color, size=_WORD, height=0.4)
-        centers.append(x + width / 2)
-        x += width + gap
-    return centers
-
-
-def _total(words, gap: float = 0.08) -> float:
-    return sum(map(_width, words)) + gap * (len(words) - 1)
+def _row(ax: Axes, words, y: float, middle: float, color) -> list[float]:
+    """Una fila de fichas centrada en ``middle``, y dónde queda el centro de cada una."""
+    left = middle - drawing.chips_width(words, _WORD) / 2
+    return [center for center, _ in drawing.chips(ax, left, y - 0.2, words, color, size=_WORD, height=0.4)]
 
 
 def bottleneck(words=WORDS, written: str = "1605-05-03", *, size: int = 84) -> Axes:
@@ -49,16 +36,16 @@ def bottleneck(words=WORDS, written: str = "1605-05-03", *, size: int = 84) -> A
     -----
     Se enseña en la sesión A2.
     """
-    width = max(_total(words), _total(written)) + 0.4
+    width = max(drawing.chips_width(words, _WORD), drawing.chips_width(written, _WORD)) + 0.4
     ax = drawing.canvas(width, 3.9)
     middle = width / 2
-    top = _row(ax, words, 3.55, middle - _total(words) / 2, drawing.PROMPT)
+    top = _row(ax, words, 3.55, middle, drawing.PROMPT)
     for x in top:
         drawing.arrow(ax, (x, 3.32), (middle + (x - middle) * 0.12, 2.42), color=drawing.ENCODER, width=1.6,
                       mutation_scale=11)  # fmt: skip
     text = f"un resumen: {size} números"
     drawing.box(ax, middle - 1.5, 1.9, 3.0, 0.46, text, drawing.CHOSEN, fontsize=15)
-    low = _row(ax, list(written), 0.65, middle - _total(written) / 2, drawing.DECODER)
+    low = _row(ax, written, 0.65, middle, drawing.DECODER)
     for x in low:
         drawing.arrow(ax, (middle + (x - middle) * 0.12, 1.86), (x, 0.9), color=drawing.DECODER, width=1.6,
                       mutation_scale=11)  # fmt: skip
@@ -92,13 +79,12 @@ def looking_back(weights, words=WORDS, written: str = "1605-", *, asked: str = "
     if len(weights) != len(words):
         raise ValueError(f"Hace falta un peso por palabra, y hay {len(words)} palabras y {len(weights)} pesos.")
     bottom = [*written, asked]
-    width = max(_total(words), _total(bottom)) + 0.4
+    width = max(drawing.chips_width(words, _WORD), drawing.chips_width(bottom, _WORD)) + 0.4
     ax = drawing.canvas(width, 2.9)
     middle = width / 2
-    top = _row(ax, words, 2.25, middle - _total(words) / 2, drawing.PROMPT)
-    _row(ax, bottom[:-1], 0.35, middle - _total(bottom) / 2, drawing.WRITTEN)
-    last = middle + _total(bottom) / 2 - _width(asked) / 2
-    drawing.chips(ax, last - _width(asked) / 2, 0.15, [asked], drawing.CHOSEN, size=_WORD, height=0.4)
+    top = _row(ax, words, 2.25, middle, drawing.PROMPT)
+    colors = [drawing.WRITTEN] * len(written) + [drawing.CHOSEN]
+    last = _row(ax, bottom, 0.35, middle, colors)[-1]
     for x, weight in zip(top, map(float, weights), strict=True):
         ax.plot([x, last], [2.02, 0.58], color=drawing.CHOSEN, linewidth=0.8 + 9 * weight, alpha=0.35 + 0.65 * weight,
                 solid_capstyle="round", zorder=1)  # fmt: skip

@@ -266,9 +266,9 @@ def answer_quiz(screen, index: int, questions: list):
     screen.shot("cuestionario", quiz)
 
 
-def solve(screen, number: str):
-    """Un ejercicio pendiente pasa a estar bien cuando se escribe su solución y se repite la comprobación."""
-    names = [f"{kind}-{number.lower().replace('.', '-')}" for kind in ("ejercicio", "comprueba")]
+def solve(screen, name: str):
+    """Un ejercicio pendiente («a1-1») pasa a estar bien al escribir su solución y repetir la comprobación."""
+    names, number = [f"{kind}-{name}" for kind in ("ejercicio", "comprueba")], name.replace("-", ".").upper()
     exercise, check = map(screen.position, names)
     (solved,) = (cell for cell in read(NOTEBOOKS / "soluciones" / screen.name).cells if cell.id == names[0])
     assert f"⏳ Ejercicio {number}: pendiente" in screen.cells.nth(check).locator(".jp-OutputArea").text_content()
@@ -344,7 +344,7 @@ def test_a_student_runs_the_notebook(path, open_notebook):
         answer_quiz(screen, screen.position(f"cuestionario-{when}"), questions)
     if path in SESSIONS:
         first = next(cell.id for cell in screen.book.cells if cell.id.startswith("ejercicio-"))
-        solve(screen, first.removeprefix("ejercicio-").replace("-", ".").upper())
+        solve(screen, first.removeprefix("ejercicio-"))
     if session in EXTRA and path in SESSIONS:
         EXTRA[session](screen)
     assert screen.failures() == []

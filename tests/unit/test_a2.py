@@ -105,13 +105,11 @@ def test_every_date_exists_says_its_month_and_its_day(names):
         month = names["MONTHS"][date.month - 1]
         assert [word for word in words if word in names["MONTHS"]] == [month]
         place = words.index(month)
-        numbers = set(names["SMALL"]) | set(names["TENS"]) | {"y", "primero"}
-
-        def near(where, numbers=numbers, words=words):
-            found = [word for word in words[where] if word.isdigit() or word in numbers]
-            return found
-
-        before, after = near(slice(max(0, place - 8), place)), near(slice(place + 1, place + 5))
+        numbers = {*names["SMALL"], *names["TENS"], "y", "primero"}
+        before, after = (
+            [word for word in near if word.isdigit() or word in numbers]
+            for near in (words[max(0, place - 8) : place], words[place + 1 : place + 5])
+        )
         tails = [before[-k:] for k in range(1, 4)] + [after[:k] for k in range(1, 4)]
         tails = [tail for tail in tails if len({word.isdigit() for word in tail}) == 1 and tail != ["y"]]
         assert date.day in [_value(tail, names) for tail in tails], words

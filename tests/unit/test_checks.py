@@ -4,6 +4,7 @@ import importlib
 import re
 from collections import Counter
 
+import cuadernos
 import pytest
 import torch
 from answers import published
@@ -11,7 +12,7 @@ from answers import published
 from course_utils import checks
 from course_utils.checks import rules, session_01, session_02, session_05
 
-SESSIONS = ("A1", "A2", "01", "02", "03", "04", "05")
+SESSIONS = [path.stem[:2] for path in cuadernos.SESSIONS]
 TABLES = [importlib.import_module(f"answers.session_{session.lower()}") for session in SESSIONS]
 SOLUTIONS = {exercise: answer for session in SESSIONS for exercise, answer in published(session).items()}
 UNUSUAL = [case for table in TABLES for case in table.UNUSUAL]

@@ -9,6 +9,8 @@ import re
 from functools import cache
 from html import unescape
 
+import matplotlib.pyplot as plt
+
 from .. import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -39,6 +41,15 @@ def run(session: str, names: list[str], namespace: dict) -> dict:
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(code, f"{session}, {name}", "exec"), namespace)
     return namespace
+
+
+@cache
+def prepared(session: str, *names: str) -> dict:
+    """Lo que esas celdas dejan a mano, la primera vez; ni su estilo ni sus figuras salen de aquí."""
+    with plt.rc_context():
+        found = run(session, list(names), {})
+    plt.close("all")
+    return found
 
 
 def printed(session: str, name: str, pattern: str) -> tuple[str, ...]:

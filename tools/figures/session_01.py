@@ -1,7 +1,6 @@
 """Figuras de la sesión 01: las del cuaderno, dibujadas por sus mismas celdas, y las que solo necesita la clase."""
 
 import warnings
-from functools import cache
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,11 +14,9 @@ from . import cells
 BASE = ["importar", "cargar-modelos", "viaje-de-un-token"]
 
 
-@cache
 def _notebook() -> dict:
     """Lo que el cuaderno tiene a mano después de cargar los modelos."""
-    with plt.rc_context():
-        return cells.run("01", BASE, {})
+    return cells.prepared("01", *BASE)
 
 
 def _drawn(*names: str) -> plt.Figure:

@@ -1,7 +1,5 @@
 """Figuras de la sesión 02: las del cuaderno, dibujadas con sus mismas celdas."""
 
-from functools import cache
-
 import matplotlib.pyplot as plt
 
 from course_utils import drawing, plots
@@ -13,13 +11,9 @@ from . import cells
 SETUP = ["cargar-modelo", "prediccion-por-posicion", "softmax", "candidatas-dibujo", "bucle-dibujo"]
 
 
-@cache
 def _setup() -> dict:
-    style = dict(plt.rcParams)
-    names = cells.run("02", ["importar", *SETUP], {})
-    plt.rcParams.update(style)  # el cuaderno pone su estilo; la diapositiva, el suyo
-    plt.close("all")
-    return names
+    """Lo que el cuaderno tiene a mano después de esas celdas."""
+    return cells.prepared("02", "importar", *SETUP)
 
 
 def _cell(*names: str) -> plt.Figure:

@@ -1,7 +1,5 @@
 """Figuras de la sesión A1: las del cuaderno, dibujadas con sus mismas celdas."""
 
-from functools import cache
-
 import matplotlib.pyplot as plt
 
 from course_utils import drawing
@@ -12,13 +10,9 @@ from . import cells
 SETUP = ["modelos", "rnn-a-mano", "hacia-atras", "medir-el-olvido", "leer-dos-veces"]
 
 
-@cache
 def _setup() -> dict:
-    style = dict(plt.rcParams)
-    names = cells.run("A1", ["importar", *SETUP], {})
-    plt.rcParams.update(style)  # el cuaderno pone su estilo; la diapositiva, el suyo
-    plt.close("all")
-    return names
+    """Lo que el cuaderno tiene a mano después de esas celdas."""
+    return cells.prepared("A1", "importar", *SETUP)
 
 
 def _cell(*names: str) -> plt.Figure:

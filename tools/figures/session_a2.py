@@ -1,7 +1,5 @@
 """Figuras de la sesión A2: las del cuaderno. Las que enseñan un mapa estudian la red una vez."""
 
-from functools import cache
-
 import matplotlib.pyplot as plt
 
 from course_utils import drawing, illustrations
@@ -20,13 +18,9 @@ SETUP = [
 ]
 
 
-@cache
 def _setup() -> dict:
-    style = dict(plt.rcParams)
-    names = cells.run("A2", ["importar", *SETUP], {})
-    plt.rcParams.update(style)  # el cuaderno pone su estilo; la diapositiva, el suyo
-    plt.close("all")
-    return names
+    """Lo que el cuaderno tiene a mano después de esas celdas."""
+    return cells.prepared("A2", "importar", *SETUP)
 
 
 def portada():

@@ -17,7 +17,7 @@ from course_utils.jokes import DATA
 from ..figures import cells
 
 CELLS = ["fabrica", "traductor", "entrenar", "atencion-bahdanau", "atencion-cruzada", "transformer-pequeno"]
-LENGTHS = ("5–9", "10–14", "15–19", "20 o más")
+LENGTHS = {"5–9": (5, 9), "10–14": (10, 14), "15–19": (15, 19), "20 o más": (20, 99)}  # palabras de la frase
 LONGER = 8  # cuántas veces más largo es el estudio de repaso
 
 
@@ -35,8 +35,7 @@ def measure(names: dict, name: str, seed: int, steps: int = 400) -> dict:
     torch.manual_seed(seed)
     hits = names["right"](names["study"](networks(names)[name](), seed, steps, name=f"{name}, semilla {seed}"))
     length = names["EXAM"][1]
-    ranges = ((5, 10), (10, 15), (15, 20), (20, 100))
-    by_length = [hits[(length >= low) & (length < high)].mean().item() for low, high in ranges]
+    by_length = [hits[(length >= low) & (length <= high)].mean().item() for low, high in LENGTHS.values()]
     return {"seed": seed, "right": round(hits.mean().item(), 4), "by_length": [round(v, 4) for v in by_length]}
 
 
