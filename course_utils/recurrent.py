@@ -24,15 +24,18 @@ class State(list):
 
 
 class LSTMConfig(PretrainedConfig):
-    """Medidas de la LSTM: vocabulario, vectores de entrada (E), estado (H) y capas."""
+    """Medidas de la LSTM: vocabulario, vectores de entrada (E), estado (H), capas y *dropout* (al entrenar)."""
 
     model_type = "lstm"
 
-    def __init__(self, vocab_size=4096, embedding_size=256, hidden_size=560, num_hidden_layers=2, **kwargs):
+    def __init__(
+        self, vocab_size=4096, embedding_size=256, hidden_size=560, num_hidden_layers=2, dropout=0.0, **kwargs
+    ):
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
         self.num_hidden_layers = num_hidden_layers
+        self.dropout = dropout
         super().__init__(**{"tie_word_embeddings": True, **kwargs})
 
 
@@ -69,7 +72,9 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
     def __init__(self, config: LSTMConfig):
         super().__init__(config)
         self.embeddings = torch.nn.Embedding(config.vocab_size, config.embedding_size)
-        self.lstm = torch.nn.LSTM(config.embedding_size, config.hidden_size, config.num_hidden_layers, batch_first=True)
+        sizes = config.embedding_size, config.hidden_size, config.num_hidden_layers
+        self.lstm = torch.nn.LSTM(*sizes, batch_first=True, dropout=config.dropout)
+        self.drop = torch.nn.Dropout(config.dropout)
         self.projection = torch.nn.Linear(config.hidden_size, config.embedding_size)
         self.head = torch.nn.Linear(config.embedding_size, config.vocab_size, bias=False)
         self.post_init()
@@ -136,8 +141,8 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
                 f"Las filas {rows} empiezan por relleno, y una LSTM lo leería como texto. Ponlo a la derecha "
                 "(tokenizer.padding_side = 'right') o pasa las filas de una en una."
             )
-        outputs, state = self.lstm(self.embeddings(input_ids), state and tuple(state))  # (B, T, H)
-        logits = self.head(self.projection(outputs[:, -logits_to_keep:]))  # (B, T, V); −0 es desde el principio
+        outputs, state = self.lstm(self.drop(self.embeddings(input_ids)), state and tuple(state))  # (B, T, H)
+        logits = self.head(self.projection(self.drop(outputs[:, -logits_to_keep:])))  # (B, T, V); −0 es desde el principio
         loss = None if labels is None else cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return LSTMOutput(loss=loss, logits=logits, state=State(state) if use_cache else None)
 
