@@ -13,7 +13,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ._look import BLUE, GREEN, GREY, ORANGE, RED, monospaced, number, percent, register, tint, with_comma
 from .cards import show_table, show_text  # noqa: F401 (los cuadernos los toman de aquí)
@@ -478,7 +478,9 @@ def plot_pairs(
             i - 0.07, value, f"mediana {number(value, 0)}", color=RED, ha="right", va="center", fontsize=12, bbox=box
         )
     ax.set(yscale="log", ylabel=ylabel, title=title, xlim=(-0.75, len(table) - 0.7))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 3)))  # 1, 3, 10, 30…: también si no llega a una década
     ax.yaxis.set_major_formatter(lambda value, _: number(value, 0))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xticks(x, list(columns), fontsize=12)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -41,9 +41,11 @@ class Journey:
     final : tuple of float
         Los mismos números del último token al salir de las capas, (n,).
     attention : tuple of float
-        Cómo reparte su atención el último token en la última capa, media de las cabezas, (T,).
+        Cómo reparte su atención el último token en la última capa, en la primera cabeza, (T,).
     choices : tuple of (str, float)
-        Las candidatas favoritas a venir después, con su probabilidad; la primera es la que se elige.
+        Las candidatas favoritas a venir después, con su probabilidad.
+    chosen : int
+        Cuál de ellas se elige.
     layers, vocabulary : int
         Cuántas capas y cuántos tokens tiene el modelo.
     """
@@ -53,6 +55,7 @@ class Journey:
     final: tuple[float, ...]
     attention: tuple[float, ...]
     choices: tuple[tuple[str, float], ...]
+    chosen: int
     layers: int
     vocabulary: int
 
@@ -60,14 +63,15 @@ class Journey:
 THE_KING = Journey(
     tokens=("El", "␣rey", "␣y", "␣la"),
     vectors=(
-        (-0.09, 0.07, -0.15, 0.33, 0.02, -0.33, 0.00, -0.20),
-        (0.14, -0.15, -0.04, 0.02, 0.19, -0.11, -0.11, -0.15),
-        (0.07, 0.22, 0.00, 0.24, -0.14, -0.01, 0.01, -0.14),
-        (0.05, -0.07, -0.04, 0.25, 0.09, 0.02, -0.10, -0.03),
+        (-0.10, 0.16, -0.26, 0.60, -0.18, 0.00, -0.89, 0.12),
+        (0.15, -0.30, -0.22, 0.44, -0.40, -0.25, -0.37, -0.15),
+        (-0.23, -0.00, -0.08, 0.20, -0.19, 0.00, -0.23, -0.23),
+        (-0.15, 0.12, -0.21, 0.25, -0.12, 0.27, -0.49, -0.19),
     ),
-    final=(-0.29, 0.87, -0.27, -1.06, -0.65, -1.78, -0.43, -0.78),
-    attention=(0.143, 0.488, 0.186, 0.183),
-    choices=(("␣reina", 0.098), ("␣princesa", 0.060), ("␣familia", 0.019), ("␣duquesa", 0.017)),
+    final=(0.78, -0.30, -0.25, 0.29, 0.30, -0.28, -0.68, -0.04),
+    attention=(0.404, 0.568, 0.011, 0.017),
+    choices=(("␣corte", 0.196), ("␣reina", 0.122), ("␣duquesa", 0.064), ("␣princesa", 0.032)),
+    chosen=1,
     layers=6,
     vocabulary=4096,
 )
@@ -234,7 +238,7 @@ class _Sketch:
         for k, (name, p) in enumerate(self.journey.choices):
             height = y - k * step
             drawing.label(self.ax, left - 0.07, height, name, ha="right", fontsize=_SMALL, family=drawing.monospaced())
-            color = plots.ORANGE if k == 0 else plots.BLUE
+            color = plots.ORANGE if k == self.journey.chosen else plots.BLUE
             self.ax.add_patch(Rectangle((left, height - 0.1), room * p / best, 0.2, facecolor=color))
             text = drawing.percent(p, 0)
             drawing.label(self.ax, left + room * p / best + 0.06, height, text, ha="left", fontsize=_SMALL)
@@ -291,9 +295,9 @@ class _Across(_Sketch):
         self.bars(start + 0.04, 3.55, 0.3, 0.75)
 
     def choice(self):
-        middle, y = self.middle("choice"), 3.55
+        middle, y = self.middle("choice"), 3.55 - 0.3 * self.journey.chosen
         drawing.arrow(self.ax, (middle - 0.8, y), (middle - 0.5, y), width=1.8, mutation_scale=13)
-        self.chip(middle, y, self.journey.choices[0][0], plots.ORANGE)
+        self.chip(middle, y, self.journey.choices[self.journey.chosen][0], plots.ORANGE)
         line = {"color": plots.ORANGE, "width": 2, "linestyle": (0, (4, 2))}
         self.line((middle, y - 0.24), (middle, 1.1), **line)
         self.line((middle, 0.5), (middle, 0.27), (0.52, 0.27), **line)
@@ -350,9 +354,10 @@ class _Down(_Sketch):
 
     def choice(self):
         (x, y), top = self.at(self.middle("choice"), 1.4), self.size[1] - self.stops["logits"][0] - 1.42
+        top -= 0.28 * self.journey.chosen
         self.line((self.size[1] - top, 2.55), (self.size[1] - top, 2.75), (self.middle("choice"), 2.75), color="black")
         drawing.arrow(self.ax, (2.75, y), (x + 0.5, y), width=2, mutation_scale=13)
-        self.chip(x, y, self.journey.choices[0][0], plots.ORANGE)
+        self.chip(x, y, self.journey.choices[self.journey.chosen][0], plots.ORANGE)
 
 
 def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:

@@ -467,7 +467,7 @@ def cover() -> Axes:
     """
     ax, (x, y) = canvas(8, 4.1), (5.15, 2.05)
     ax.add_patch(Circle((x, y), 1.98, facecolor="#222222", edgecolor="black", linewidth=2))
-    groove = "la calle de la Paz, y en "
+    groove = "y el segundo en retirarse, "
     for radius in (1.72, 1.34, 0.96):
         for off in (-0.19, 0.19):
             ax.add_patch(Circle((x, y), radius + off, fill=False, edgecolor="#555555", linewidth=0.8))

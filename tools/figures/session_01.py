@@ -55,7 +55,7 @@ def tiras():
 def menos_infinito():
     """Puntuaciones, máscara y pesos que quedan, en la misma cabeza: cada fila suma 1."""
     space = cells.run("01", ["atencion-formula"], _notebook())
-    raw = (space["q"] @ space["k"].T / 64**0.5).detach()
+    raw = (space["q"] @ space["k"].T / 80**0.5).detach()
     hidden = raw.masked_fill(~causal_mask(4), float("-inf"))
     ax = canvas(11.4, 4.7)
     panels = [("1. Puntuaciones", raw), ("2. Máscara: −∞", hidden), ("3. Softmax: reparto", hidden.softmax(-1))]
@@ -90,12 +90,15 @@ def mapas():
     """Los dos mapas del cuaderno, lado a lado y con la misma escala."""
     space = _notebook()
     fig, axes = plt.subplots(1, 2, figsize=(12.4, 6), layout="constrained")
-    drawn = [("encoder", 0, "Codificador, capa 1"), ("decoder", -1, "Decodificador, capa 6")]
-    for ax, (role, layer, title) in zip(axes, drawn, strict=True):
+    drawn = [
+        ("encoder", 0, slice(None), "Codificador, capa 1"),
+        ("decoder", -1, slice(1), "Decodificador, capa 6, cabeza 1"),
+    ]
+    for ax, (role, layer, heads, title) in zip(axes, drawn, strict=True):
         tokenizer = space[f"{role}_tokenizer"]
         inputs = tokenizer("El rey y la reina vivían en un palacio.", return_tensors="pt")
         names = [space["show_token"](tokenizer, i) for i in inputs.input_ids[0].tolist()]
-        weights = capture_attention(space[role], inputs)[layer, 0].mean(0)
+        weights = capture_attention(space[role], inputs)[layer, 0, heads].mean(0)
         plots.plot_attention(weights, names, title=title, ax=ax)
         ax.images[0].set_clim(0, 0.5)
         ax.tick_params(labelsize=14)

@@ -11,7 +11,7 @@ from course_utils.models import load_model
 
 from . import cells
 
-SURE, UNSURE = "El rey mandó abrir la", "La noche"
+SURE, UNSURE = "El rey cerró la", "El rey"
 
 
 @cache
@@ -73,7 +73,7 @@ def haz_acaba():
 
 def voraz_gana():
     """Las sumas de la rama voraz y del haz, paso a paso, en un caso en que el haz pierde."""
-    model, start = _decoder()[0], "La marquesa había"
+    model, start = _decoder()[0], "Aquel hombre no"
     greedy = decoding.generate(model, _ids(start), max_new_tokens=12).logprobs[0].cumsum(0).tolist()
     tree = decoding.beam_search(model, _ids(start), num_beams=2, max_new_tokens=12).tree
     return drawn.pruned_too_soon(greedy, tree, title=f"Tras «{start}»")

@@ -98,10 +98,10 @@ def voraz():
     return plots.plot_pairs(_names()["written"], ylabel="Perplejidad", ax=_axes(3.8))
 
 
-def relojes():
-    """Los niños de la plaza y los relojes de la sopa."""
+def ladrillo():
+    """El mar tranquilo y el ladrillo educado."""
     names = _names()
-    return _surprise(names["plausible"][15], names["absurd"][15], width=10.6)
+    return _surprise(names["plausible"][19], names["absurd"][19], width=10.6)
 
 
 def compresores():
@@ -116,4 +116,4 @@ def apuesta():
     names = _names()
     words = names["groups"]["palabras revueltas"]
     repeated = "sí, sí, sí, sí, sí, sí, sí, sí, sí, sí."
-    return _surprise(repeated, names["absurd"][15], names["plausible"][15], words[15], width=11.5)
+    return _surprise(repeated, names["absurd"][19], names["plausible"][19], words[19], width=11.5)
