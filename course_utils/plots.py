@@ -405,6 +405,7 @@ def plot_bars(
     values: Mapping[str, float],
     *,
     xlabel: str,
+    highlight: str | None = None,
     reference: tuple[str, float] | None = None,
     title: str | None = None,
     ax: Axes | None = None,
@@ -415,6 +416,8 @@ def plot_bars(
     ----------
     values : mapping of str to float
         Nombre → valor, 0 o mayor.
+    highlight : str, optional
+        La que se pinta de naranja.
     reference : (str, float), optional
         Una raya vertical con su nombre, por ejemplo el azar.
 
@@ -430,7 +433,8 @@ def plot_bars(
     if not values or min(values.values()) < 0:
         raise ValueError(f"Hace falta al menos un valor y ninguno negativo; he recibido {dict(values)!r}.")
     ax = _axes(ax, width=9, height=0.5 * len(values) + 1.3)
-    bars = ax.barh(list(values), list(values.values()), color=BLUE, height=0.7)
+    colors = [ORANGE if name == highlight else BLUE for name in values]
+    bars = ax.barh(list(values), list(values.values()), color=colors, height=0.7)
     ax.bar_label(bars, [number(v, 2 if v < 10 else 0) for v in values.values()], padding=4, fontsize=12)
     ax.set(xlim=(0, 1.14 * max([*values.values(), 1e-9])), ylim=(len(values) - 0.5, -0.5))
     if reference is not None:

@@ -142,7 +142,9 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
                 "(tokenizer.padding_side = 'right') o pasa las filas de una en una."
             )
         outputs, state = self.lstm(self.drop(self.embeddings(input_ids)), state and tuple(state))  # (B, T, H)
-        logits = self.head(self.projection(self.drop(outputs[:, -logits_to_keep:])))  # (B, T, V); −0 es desde el principio
+        logits = self.head(
+            self.projection(self.drop(outputs[:, -logits_to_keep:]))
+        )  # (B, T, V); −0 es desde el principio
         loss = None if labels is None else cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return LSTMOutput(loss=loss, logits=logits, state=State(state) if use_cache else None)
 

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 from dibujos import close_figures, texts  # noqa: F401
+from matplotlib.colors import to_rgba
 
 from course_utils import plots
 
@@ -132,6 +133,12 @@ def test_bars_show_names_numbers_and_the_reference():
     assert {"4096", "1,55", " azar"} <= set(texts(ax))
     assert [line.get_xdata()[0] for line in ax.lines] == [2]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # la primera, arriba
+
+
+def test_the_highlighted_bar_is_orange():
+    ax = plots.plot_bars({"uno": 1, "otro": 2}, xlabel="x", highlight="otro")
+    first, second = (bar.get_facecolor() for bar in ax.patches)
+    assert first == to_rgba(plots.BLUE) and second == to_rgba(plots.ORANGE)
 
 
 def test_pairs_have_a_line_per_case_and_the_median():

@@ -108,7 +108,7 @@ def compresores():
     """El modelo contra los compresores, en bits por carácter."""
     names = _names()
     sizes = {title: names["sizes"][name] for name, title in names["names"].items()}
-    return plots.plot_bars(sizes, xlabel="Bits por carácter", ax=_axes(3.6))
+    return plots.plot_bars(sizes, xlabel="Bits por carácter (menos es mejor)", highlight="el modelo", ax=_axes(3.6))
 
 
 def apuesta():

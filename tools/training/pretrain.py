@@ -476,9 +476,8 @@ def train(args) -> float:
         raise ValueError(f"Este entrenamiento ya llegó al paso {start}. Para seguir, pide más: --steps {2 * start}.")
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
     objective = Loss(model)
-    if args.compile:  # en una GPU, varias veces más rápido; la LSTM ya es una sola operación
-        parts = {"decoder": [objective], "encoder": model.bert.encoder.layer if args.role == "encoder" else []}
-        for part in parts.get(args.role, []):
+    if args.compile and args.role != "lstm":  # en una GPU, varias veces más rápido; la LSTM ya es una sola operación
+        for part in model.bert.encoder.layer if args.role == "encoder" else [objective]:
             part.compile()
     objective = accelerator.prepare(objective) if world > 1 else objective
     objective.train()
