@@ -58,10 +58,13 @@ def loop_frames(prompt: Sequence[str], steps: Sequence[Sequence[tuple[str, float
             ax.add_patch(Rectangle((4.75, y), width, 0.3, facecolor=CHOSEN if k == 0 else PADDING, **style))
             label(ax, 4.65, y + 0.15, token, ha="right", fontsize=16, family=drawing.monospaced())
             label(ax, 4.85 + width, y + 0.15, drawing.percent(p), ha="left", fontsize=15)
+            if k == 0:  # de aquí sale la flecha de añadir
+                start, height = 5.75 + width, y + 0.15
         top -= frame
         x, width = _row(ax, top, prompt, chosen[:n], last=True)
-        arrow(ax, (x, top + 0.86), (x, top + 0.52))
-        label(ax, x + 0.2, top + 0.7, "3. añadir", ha="left", fontsize=15, style="italic")
+        ax.plot([start, 7.75, 7.75], [height, height, top + 0.23], color="black", linewidth=2)
+        arrow(ax, (7.75, top + 0.23), (x + width / 2 + 0.08, top + 0.23))
+        label(ax, 7.65, top + 0.48, "3. añadir", ha="right", fontsize=15, style="italic")
     return ax
 
 
