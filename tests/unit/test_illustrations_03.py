@@ -78,8 +78,8 @@ def test_what_was_pruned_is_gone_in_the_next_frame(quixote):
     two, _, label = quixote
     figure = drawn.beam_frames(two.tree, label, root="Don Quijote")
     seen = [[text.get_text() for text in ax.texts] for ax in figure.axes]
-    assert any(text.startswith("␣y ✗") for text in seen[0])
-    assert not any("✗" in text and text.startswith("␣y") for text in seen[2] + seen[3])
+    assert any(text.startswith("␣se ✗") for text in seen[0])
+    assert not any("✗" in text and text.startswith("␣se") for text in seen[2] + seen[3])
     assert all(sum("✗" in text for text in texts) == 2 for texts in seen)
 
 
