@@ -429,7 +429,7 @@ def knob_curves(
     looks = [(drawing.CHOSEN, "o-"), (drawing.WRITTEN, "s--"), (drawing.PROMPT, "^:"), (drawing.DECODER, "D-.")]
     require(0 < len(curves) <= len(looks), f"Se dibujan de uno a {len(looks)} mandos y he recibido {list(curves)}.")
     _, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
-    offsets = [(10, -16), (-42, 6), (4, 10), (-42, -16)]
+    offsets = [(6, -34), (-42, 6), (12, -16), (10, 6)]
     places = dict(zip(curves, offsets, strict=False))
     for (name, points), (color, style) in zip(curves.items(), looks, strict=False):
         ink = {drawing.CHOSEN: "#7A5300", drawing.WRITTEN: "#00664B"}.get(color, color)
@@ -440,7 +440,7 @@ def knob_curves(
         for (a, b), (*_, label) in zip(zip(x, y, strict=True), points, strict=True):
             ax.annotate(label, (a, b), places[name], textcoords="offset points", fontsize=13, color=ink)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.margins(x=0.12)
+    ax.margins(x=0.12, y=0.12)
     ax.legend(frameon=False, loc="lower right", fontsize=14)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
