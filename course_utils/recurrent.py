@@ -141,7 +141,10 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
                 f"Las filas {rows} empiezan por relleno, y una LSTM lo leería como texto. Ponlo a la derecha "
                 "(tokenizer.padding_side = 'right') o pasa las filas de una en una."
             )
-        outputs, state = self.lstm(self.drop(self.embeddings(input_ids)), state and tuple(state))  # (B, T, H)
+        vectors = self.drop(self.embeddings(input_ids))  # (B, T, E)
+        # Para un solo token, oneDNN tarda más en recolocar los pesos que en usarlos: sin él, unas cuatro veces menos.
+        with torch.backends.mkldnn.flags(enabled=torch.backends.mkldnn.enabled and input_ids.size(1) > 1):
+            outputs, state = self.lstm(vectors, state and tuple(state))  # (B, T, H)
         logits = self.head(
             self.projection(self.drop(outputs[:, -logits_to_keep:]))
         )  # (B, T, V); −0 es desde el principio

@@ -12,6 +12,7 @@ from measuring import interleaved, peak_of_tensors
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from course_utils import decoding
+from course_utils.models import load_model
 
 NEW_TOKENS, PROMPT_LENGTH = 100, 32
 
@@ -76,3 +77,24 @@ def test_generation_ratios(name, rounds, mini, gpt2_small, capsys):
         print(
             f"  memoria máxima en tensores: {memory['curso'] / 2**20:.2f} MiB, {share:.2f} veces la de model.generate"
         )
+
+
+def test_what_a_token_costs_to_the_lstm_and_to_the_decoder(mini, capsys):
+    """Lo que cuenta la sesión A1: escribir un token más, con poco y con mucho leído."""
+    models, tokens, rounds = {"LSTM": load_model("lstm", "mini")[0], "Transformer": mini[0]}, 40, 15
+    read = {n: torch.randint(5, 4000, (1, n), generator=torch.Generator().manual_seed(0)) for n in (16, 215)}
+
+    def write(case):
+        name, n = case
+        return decoding.generate(models[name], read[n], max_new_tokens=tokens).sequences
+
+    cases = [(name, n) for name in models for n in read]
+    assert all(write(case).size(1) == case[1] + tokens for case in cases)  # calentamiento
+    times = interleaved(write, cases, rounds)
+    middle = {case: statistics.median(values) for case, values in times.items()}
+    with capsys.disabled():
+        print(f"\n{tokens} tokens nuevos tras leer 16 o 215, {torch.get_num_threads()} hilos, {rounds} vueltas")
+        print(f"  {'modelo':14}{'tras 16 (s)':>12}{'tras 215 (s)':>14}{'veces':>8}{'veces la LSTM':>16}")
+        for name in models:
+            little, much = middle[name, 16], middle[name, 215]
+            print(f"  {name:14}{little:12.3f}{much:14.3f}{much / little:8.2f}{much / middle['LSTM', 215]:16.2f}")
