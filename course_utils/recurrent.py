@@ -143,8 +143,12 @@ class LSTMForCausalLM(PreTrainedModel, GenerationMixin):
             )
         vectors = self.drop(self.embeddings(input_ids))  # (B, T, E)
         # Para un solo token, oneDNN tarda más en recolocar los pesos que en usarlos: sin él, unas cuatro veces menos.
-        with torch.backends.mkldnn.flags(enabled=torch.backends.mkldnn.enabled and input_ids.size(1) > 1):
+        allowed = torch.backends.mkldnn.enabled
+        torch.backends.mkldnn.enabled = allowed and input_ids.size(1) > 1
+        try:
             outputs, state = self.lstm(vectors, state and tuple(state))  # (B, T, H)
+        finally:
+            torch.backends.mkldnn.enabled = allowed
         logits = self.head(
             self.projection(self.drop(outputs[:, -logits_to_keep:]))
         )  # (B, T, V); −0 es desde el principio
