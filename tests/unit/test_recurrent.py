@@ -115,3 +115,18 @@ def test_a_text_longer_than_any_context_can_be_scored(mini):
         expected = -token_logprobs(model, ids).sum().item()
     assert ids.size(1) > 256
     assert perplexity(model, tokenizer, [text]).nll == pytest.approx(expected, rel=1e-5)
+
+
+def test_dropout_only_acts_while_training():
+    torch.manual_seed(0)
+    model = LSTMForCausalLM(LSTMConfig(11, 6, 5, 2, dropout=0.5))
+    ids = some_ids(2, 7)
+    assert torch.equal(model.eval()(ids).logits, model(ids).logits)
+    assert not torch.equal(model.train()(ids).logits, model(ids).logits)
+
+
+@pytest.mark.parametrize("length", [1, 4])
+def test_reading_leaves_the_settings_of_pytorch_as_they_were(length):
+    before = torch.backends.mkldnn.enabled
+    make()(some_ids(1, length))
+    assert torch.backends.mkldnn.enabled is before is True
