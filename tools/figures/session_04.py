@@ -67,6 +67,7 @@ def duelo():
         {title: values[name] for title, name in names.items()},
         colors=[drawing.GREY, drawing.RED, drawing.GREEN],
         units=["de 50", "de 50"],
+        full=[50, 50],
     )
 
 
@@ -90,6 +91,7 @@ def copia():
         {"El que más copia": longest, "Copian ocho o más": share},
         colors=[drawing.GREY, drawing.GREEN, drawing.RED],
         units=["palabras", "%"],
+        full=[None, 100],
     )
 
 
@@ -103,6 +105,6 @@ def olvido():
 
 def lora():
     """Las matrices de un bloque del decodificador y lo que LoRA entrena de ellas, a escala."""
-    d = 256
+    d = 320
     matrices = {"atención: Q, K, V": (d, 3 * d), "atención: salida": (d, d), "MLP: sube": (d, 4 * d)}
     return illustrations.lora_to_scale(matrices | {"MLP: baja": (4 * d, d)}, 8)
