@@ -16,7 +16,7 @@ from .. import _validate, drawing
 
 IGNORED = "−100"
 _TEXT, _NOTE = 15, 14
-_BLANK = 215  # entre una matriz y otra, en números de una matriz: cabe su nombre
+_BLANK = 270  # entre una matriz y otra, en números de una matriz: cabe su nombre
 _DARK = {drawing.RED: "#8A3C00", drawing.GREEN: "#00573F", drawing.GREY: "#444444"}
 
 
@@ -159,8 +159,8 @@ def lora_to_scale(matrices: Mapping[str, tuple[int, int]], rank: int, *, vertica
     limit = 0 if vertical else max((matrices[name][1] for name in wide), default=0)
     lines = []
     for name in wide:
-        used = sum(matrices[other][1] + _BLANK for other in lines[-1]) if lines else limit + 1
-        if used + matrices[name][1] > limit + _BLANK:
+        used = sum(matrices[other][1] + _BLANK for other in lines[-1]) if lines else 0
+        if not lines or used + matrices[name][1] > limit + _BLANK:
             lines.append([])
         lines[-1].append(name)
     places, y, right = {}, 0.0, 0.0
@@ -238,7 +238,9 @@ def side_by_side(
     for ax, (title, values), unit, limit in zip(axes[0], panels.items(), units, full, strict=True):
         bars = ax.barh(list(values), list(values.values()), color=list(colors), height=0.68)
         bars[0].set_hatch("//")
-        ax.bar_label(bars, [f"{drawing.number(value, 0)} {unit}" for value in values.values()], padding=5)
+        told = [f"{drawing.number(value, 0)} {unit}" for value in values.values()]
+        back = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # que la raya del tope no tache el número
+        ax.bar_label(bars, told, padding=5, bbox=back)
         if limit is not None:
             ax.axvline(limit, color=drawing.GREY, linestyle=":", linewidth=1.5, zorder=0)
         ax.set(xlim=(0, 1.7 * max([*values.values(), 1, limit or 0])), xticks=[], title=title)
