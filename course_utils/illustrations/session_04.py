@@ -16,8 +16,8 @@ from .. import _validate, drawing
 
 IGNORED = "−100"
 _TEXT, _NOTE = 15, 14
-_BLANK = 215  # entre una matriz y otra, en números de una matriz: cabe su nombre
-_DARK = {drawing.RED: "#8A3C00", drawing.GREEN: "#00573F"}
+_BLANK = 270  # entre una matriz y otra, en números de una matriz: cabe su nombre
+_DARK = {drawing.RED: "#8A3C00", drawing.GREEN: "#00573F", drawing.GREY: "#444444"}
 
 
 def labels_shifted(tokens: Sequence[str], length: int, *, vertical: bool = False) -> Axes:
@@ -159,8 +159,8 @@ def lora_to_scale(matrices: Mapping[str, tuple[int, int]], rank: int, *, vertica
     limit = 0 if vertical else max((matrices[name][1] for name in wide), default=0)
     lines = []
     for name in wide:
-        used = sum(matrices[other][1] + _BLANK for other in lines[-1]) if lines else limit + 1
-        if used + matrices[name][1] > limit + _BLANK:
+        used = sum(matrices[other][1] + _BLANK for other in lines[-1]) if lines else 0
+        if not lines or used + matrices[name][1] > limit + _BLANK:
             lines.append([])
         lines[-1].append(name)
     places, y, right = {}, 0.0, 0.0
@@ -198,7 +198,13 @@ def _matrix(ax, left, top, name, shape, rank, inch) -> None:
     drawing.label(ax, left + width / 2, top - height - 0.43, f"{drawing.number(share)} %", **ink | {"fontsize": _NOTE})
 
 
-def side_by_side(panels: Mapping[str, Mapping[str, float]], colors: Sequence[str], units: Sequence[str]) -> Figure:
+def side_by_side(
+    panels: Mapping[str, Mapping[str, float]],
+    colors: Sequence[str],
+    units: Sequence[str],
+    *,
+    full: Sequence[float | None] | None = None,
+) -> Figure:
     """Varias medidas de los mismos modelos, un panel por medida: barras con su número, y la primera, rayada.
 
     Parameters
@@ -209,29 +215,35 @@ def side_by_side(panels: Mapping[str, Mapping[str, float]], colors: Sequence[str
         El color de cada modelo.
     units : sequence of str
         Lo que va detrás del número en cada panel.
+    full : sequence of float or None, optional
+        Lo que más puede valer cada medida, si tiene tope: se marca con una raya y la escala llega hasta ahí.
 
     Raises
     ------
     ValueError
-        Si los paneles no tienen los mismos modelos, o no hay un color por modelo y una unidad por panel.
+        Si los paneles no tienen los mismos modelos, o no hay un color por modelo y una unidad y un tope por panel.
 
     Notes
     -----
     Se enseña en la sesión 04.
     """
     names = [list(values) for values in panels.values()]
-    right = (
-        bool(names) and all(n == names[0] for n in names) and (len(names[0]), len(names)) == (len(colors), len(units))
-    )
+    full = [None] * len(names) if full is None else list(full)
+    sizes = (len(colors), len(units), len(full))
+    right = bool(names) and all(n == names[0] for n in names) and sizes == (len(names[0]), len(names), len(names))
     _validate.require(right, f"Los modelos deben ser los mismos en todos los paneles; he recibido {names}.")
     figure, axes = plt.subplots(
         1, len(panels), figsize=(8, 0.55 * len(colors) + 1.1), sharey=True, layout="constrained", squeeze=False
     )
-    for ax, (title, values), unit in zip(axes[0], panels.items(), units, strict=True):
+    for ax, (title, values), unit, limit in zip(axes[0], panels.items(), units, full, strict=True):
         bars = ax.barh(list(values), list(values.values()), color=list(colors), height=0.68)
         bars[0].set_hatch("//")
-        ax.bar_label(bars, [f"{drawing.number(value, 0)} {unit}" for value in values.values()], padding=5)
-        ax.set(xlim=(0, 1.5 * max([*values.values(), 1])), xticks=[], title=title)
+        told = [f"{drawing.number(value, 0)} {unit}" for value in values.values()]
+        back = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # que la raya del tope no tache el número
+        ax.bar_label(bars, told, padding=5, bbox=back)
+        if limit is not None:
+            ax.axvline(limit, color=drawing.GREY, linestyle=":", linewidth=1.5, zorder=0)
+        ax.set(xlim=(0, 1.7 * max([*values.values(), 1, limit or 0])), xticks=[], title=title)
         ax.spines[["top", "right", "bottom"]].set_visible(False)
     axes[0][0].invert_yaxis()
     return figure
@@ -239,6 +251,8 @@ def side_by_side(panels: Mapping[str, Mapping[str, float]], colors: Sequence[str
 
 def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
     """La perplejidad antes y después de ajustar, una flecha por clase de texto: verde si baja y roja si sube.
+
+    Lo que apenas cambia es un punto gris.
 
     Parameters
     ----------
@@ -260,7 +274,7 @@ def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
     _, ax = plt.subplots(figsize=(8, 0.75 * len(change) + 0.9), layout="constrained")
     for y, (old, new) in enumerate(change.values()):
         still = abs(new - old) < 0.02 * top  # una flecha tan corta no se entiende
-        color = drawing.GREEN if new < old else drawing.RED
+        color = drawing.GREY if still else drawing.GREEN if new < old else drawing.RED
         style = {"arrowstyle": "-|>", "linewidth": 5, "mutation_scale": 26, "color": color, "shrinkA": 0, "shrinkB": 0}
         if still:
             ax.plot(new, y, "o", markersize=13, color=color)
@@ -272,7 +286,7 @@ def forgetting(change: Mapping[str, tuple[float, float]]) -> Axes:
         )
         ax.text(max(old, new) + 0.04 * top, y, told, va="center", color=_DARK[color], fontweight="bold")
     ax.set(yticks=range(len(change)), yticklabels=list(change), xlabel="Perplejidad (menos es mejor)")
-    ax.set(ylim=(len(change) - 0.5, -0.5), xlim=(0.8 * min(map(min, change.values())), 1.75 * top))
+    ax.set(ylim=(len(change) - 0.5, -0.5), xlim=(0.8 * min(map(min, change.values())), 1.6 * top))
     ax.set_xticks([tick for tick in ax.get_xticks() if 0.8 * min(map(min, change.values())) <= tick <= 1.05 * top])
     return ax
 

@@ -53,6 +53,9 @@ def test_bars_of_the_same_models_share_their_panel_scale_and_say_their_number():
     panels = {"A": {"antes": 0, "después": 49}, "B": {"antes": 2, "después": 40}}
     figure = side_by_side(panels, ["grey", "green"], ["de 50", "%"])
     assert [texts(ax) for ax in figure.axes] == [["0 de 50", "49 de 50"], ["2 %", "40 %"]]
+    limited = side_by_side(panels, ["grey", "green"], ["de 50", "%"], full=[50, 100])
+    assert [ax.get_xlim()[1] for ax in limited.axes] == [85, 170]
+    assert [list(ax.lines[0].get_xdata()) for ax in limited.axes] == [[50, 50], [100, 100]]
     for wrong in ({"A": {"x": 1}, "B": {"y": 1}}, {}):
         with pytest.raises(ValueError, match="los mismos"):
             side_by_side(wrong, ["grey"], ["%", "%"])
@@ -66,3 +69,8 @@ def test_forgetting_says_what_changed_and_which_way_is_better():
     assert told[0].get_color() != told[1].get_color()
     with pytest.raises(ValueError, match="mayores que cero"):
         forgetting({"x": (0.0, 1.0)})
+
+
+def test_what_hardly_changes_is_neither_good_nor_bad():
+    ax = forgetting({"baja": (50.0, 40.0), "sube": (30.0, 45.0), "igual": (42.9, 43.2)})
+    assert len({text.get_color() for text in ax.texts if text.get_text()}) == 3

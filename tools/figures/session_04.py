@@ -62,11 +62,12 @@ def duelo():
     """Lo que hacen los modelos con el −100 repartido de las dos maneras, y el de antes."""
     head, *rows = _rows("medidas-despues")
     values = {row[0]: dict(zip(head[1:], map(_value, row[1:]), strict=True)) for row in rows}
-    names = {"Empiezan como un chiste": "empiezan con raya o pregunta", "Acaban solos": "acaban solos, de 50"}
+    names = {"Con raya o pregunta": "empiezan con raya o pregunta", "Acaban solos": "acaban solos, de 50"}
     return illustrations.side_by_side(
         {title: values[name] for title, name in names.items()},
         colors=[drawing.GREY, drawing.RED, drawing.GREEN],
         units=["de 50", "de 50"],
+        full=[50, 50],
     )
 
 
@@ -77,6 +78,7 @@ def curvas():
     _, ax = plt.subplots(figsize=(9, 4.6), layout="constrained")
     plots.plot_learning_curves(train, validation, title="24 chistes, doce vueltas", ax=ax)
     ax.set_ylim(0, 1.2 * max(validation))  # «sobreajuste», por encima de las curvas
+    next(note for note in ax.texts if note.get_text().startswith("la mejor")).xyann = (0, 58)  # y esto, también
     return ax
 
 
@@ -90,6 +92,7 @@ def copia():
         {"El que más copia": longest, "Copian ocho o más": share},
         colors=[drawing.GREY, drawing.GREEN, drawing.RED],
         units=["palabras", "%"],
+        full=[None, 100],
     )
 
 
@@ -103,6 +106,6 @@ def olvido():
 
 def lora():
     """Las matrices de un bloque del decodificador y lo que LoRA entrena de ellas, a escala."""
-    d = 256
+    d = 320
     matrices = {"atención: Q, K, V": (d, 3 * d), "atención: salida": (d, d), "MLP: sube": (d, 4 * d)}
     return illustrations.lora_to_scale(matrices | {"MLP: baja": (4 * d, d)}, 8)
