@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=float, default=10, metavar="N", help="épocas como mucho (por defecto, 10)")
     add("--lora", type=int, nargs="?", const=8, metavar="RANGO", help="solo adaptadores LoRA (sin número, de rango 8)")
     add("--batch", type=int, default=8, metavar="N", help="chistes por paso, entre todos los procesos (por defecto, 8)")
-    add("--lr", type=float, default=5e-4, metavar="TASA", help="tasa de aprendizaje (por defecto, 0.0005)")
+    add("--lr", type=float, metavar="TASA", help="tasa de aprendizaje (por defecto, 0.0002; con --lora, 0.0005)")
     add("--patience", type=int, default=2, metavar="N", help="épocas sin mejorar antes de parar (por defecto, 2)")
     add("--packing", action="store_true", help="varios chistes por fila, si el modelo los separa")
     add("--seed", type=int, default=0, metavar="N", help="semilla del orden y del azar (por defecto, 0)")

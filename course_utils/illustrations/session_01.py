@@ -398,7 +398,7 @@ def qkv_strips(tokens, query, keys, values, weights, *, scores, result) -> Axes:
     drawing.chips(ax, 1.02 - 0.28, top - 0.18, [tokens[-1]], plots.ORANGE, size=_SMALL, height=0.36)
     drawing.strip(ax, 1.75 + 0.35, top, query)
     drawing.label(ax, 2.95, top, "su consulta, q", ha="left", fontsize=_SMALL)
-    titles = [(key_x, "claves, k"), (score_x, "q · k"), (bar_x + 0.45, "reparto"), (value_x, "valores, v")]
+    titles = [(key_x, "claves, k"), (score_x, "q · k / √D"), (bar_x + 0.45, "reparto"), (value_x, "valores, v")]
     for x, text in titles:
         drawing.label(ax, x, top - 0.62, text, fontweight="bold", fontsize=14)
     strongest = max(weights)

@@ -90,16 +90,18 @@ def conveyor(*, forget: float, write: float, show: float) -> Axes:
     _joint(ax, 4.0, belt, "+")
     _joint(ax, 6.1, 2.3, "×")
     _tap(ax, 2.2, 1.75, "olvidar", forget, (2.2, belt - 0.2))
-    _tap(ax, 3.4, 1.75, "escribir", write, (3.86, belt - 0.18))
+    _joint(ax, 4.0, 2.5, "×")
+    _tap(ax, 3.4, 1.75, "escribir", write, (3.86, 2.36))
     drawing.box(ax, 4.15, 1.55, 0.95, 0.42, "lo nuevo", drawing.PROMPT, fontsize=_NOTE)
-    drawing.arrow(ax, (4.6, 2.0), (4.12, belt - 0.2), width=1.8, mutation_scale=13)
+    drawing.arrow(ax, (4.6, 2.0), (4.14, 2.36), width=1.8, mutation_scale=13)
+    drawing.arrow(ax, (4.0, 2.7), (4.0, belt - 0.2), width=1.8, mutation_scale=13)
     drawing.arrow(ax, (6.1, belt - 0.05), (6.1, 2.52), width=1.8, mutation_scale=13)
     drawing.label(ax, 6.2, 2.9, "tanh", ha="left", fontsize=_NOTE)
     _tap(ax, 6.1, 1.75, "enseñar", show, (6.1, 2.12))
     drawing.arrow(ax, (6.3, 2.3), (8.2, 2.3), width=2.4, mutation_scale=16)
     drawing.label(ax, 7.62, 2.55, "el estado, h", fontsize=_NOTE, fontweight="bold")
     drawing.chips(ax, 1.65, low - 0.2, ["␣mar"], drawing.PROMPT, size=14, height=0.4)
-    text = "el token y el estado de antes, h, mueven los tres grifos"
+    text = "el token y el estado de antes, h, mueven los grifos y dan lo nuevo"
     drawing.label(ax, 2.5, low, text, ha="left", fontsize=_NOTE)
     drawing.arrow(ax, (2.0, low + 0.22), (2.0, 1.12), width=1.8, mutation_scale=13)
     return ax

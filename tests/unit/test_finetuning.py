@@ -1,5 +1,6 @@
 """El ajuste fino frente a cuentas hechas a mano, a Hugging Face y a la fuerza bruta."""
 
+import copy
 import itertools
 import math
 import shutil
@@ -635,3 +636,11 @@ def test_the_bar_counts_its_steps_and_writes_each_epoch_with_a_comma(monkeypatch
     before = len(shown)
     bar.on_log(None, state, None, logs={"eval_loss": 9.0})  # lo que se evalúe al acabar no es del entrenamiento
     assert len(shown) == before
+
+
+@pytest.mark.parametrize(("rank", "rate"), [(None, 2e-4), (4, 5e-4)])
+def test_the_default_rate_is_lower_for_the_whole_model(tmp_path, mini, rank, rate):
+    texts = {name: Dataset.from_dict({"text": ["Uno.", "Dos."]}) for name in ("train", "validation")}
+    model = copy.deepcopy(mini[0])  # LoRA lo cambia en su sitio
+    trainer = f.build_trainer(model, mini[1], texts, output_dir=tmp_path, lora_rank=rank, progress=False)
+    assert trainer.args.learning_rate == rate
