@@ -58,7 +58,7 @@ OPEN, CLOSE = "# <solución>", "# </solución>"
 STUB = ("# Escribe aquí tu código", "...")
 KEEP_TAG = "nbval-ignore-output"
 DEEP = "profundiza"
-WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Al final del cuaderno está el mismo, como texto."
+WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Está escrito al final."
 REMEDY = "Ejecuta «make notebooks»."
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
