@@ -25,3 +25,10 @@ def test_one_seed_of_each_network_is_trained_again(names, name):
     found = dates.measure(names, name, 1)
     assert found["right"] == pytest.approx(stored["right"], abs=0.04)  # otra máquina redondea de otra manera
     assert found["by_length"] == pytest.approx(stored["by_length"], abs=0.1)
+
+
+@pytest.mark.parametrize("order", STORED["orders"])
+def test_one_seed_of_each_order_is_trained_again(names, order):
+    stored = STORED["orders"][order][1]
+    found = dates.measure_order(names, order, 1)
+    assert found == pytest.approx(stored, abs=0.15)

@@ -59,5 +59,5 @@ def miradas():
 
 def longitud():
     """Aciertos según lo larga que es la frase, con tres semillas."""
-    cells.run("A2", ["por-longitud-dibujo"], _setup())
+    cells.run("A2", ["que-acierta-el-resumen", "por-longitud-dibujo"], _setup())
     return plt.gcf()
