@@ -90,7 +90,8 @@ def forest(rows: Mapping[str, tuple[float, float, float]], *, xlabel: str, ends:
     left, right = ends
     ax.set_title(f"← {left}" if left else "", loc="left", fontsize=_NOTE)
     ax.set_title(f"{right} →" if right else "", loc="right", fontsize=_NOTE)
-    return drawing.with_comma(ax)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace(".", ",").replace("-", "−")))
+    return ax
 
 
 def strips(groups: Mapping[str, Sequence[float]], threshold: float, *, xlabel: str = "perplejidad") -> Axes:
@@ -175,7 +176,7 @@ def classroom(innocent: int, accused: int, caught: int, missed: int) -> Axes:
 def _person(ax: Axes, x: float, y: float, color: str, mark: str, radius: float = 0.23) -> None:
     ax.add_patch(plt.Circle((x, y), radius, facecolor=color, edgecolor="black", linewidth=1.3))
     if mark:
-        drawing.label(ax, x, y, mark, fontsize=60 * radius, fontweight="bold")
+        drawing.label(ax, x, y - 0.01, mark, fontsize=85 * radius, fontweight="bold")
 
 
 def ladder(rows: Mapping[str, tuple[float, float]], *, xlabel: str = "Wh por respuesta") -> Axes:
