@@ -116,7 +116,7 @@ def strips(groups: Mapping[str, Sequence[float]], threshold: float, *, xlabel: s
     Se enseña en la sesión 09.
     """
     values = [value for group in groups.values() for value in group]
-    if not groups or not all(map(len, groups.values())) or min([threshold, *values]) <= 0:
+    if not all(map(len, groups.values())) or not values or min([threshold, *values]) <= 0:
         raise ValueError("Hace falta al menos un grupo, con textos, y perplejidades y umbral mayores que cero.")
     ax = plots._axes(None, 7.2, 0.62 * len(groups) + 1.4)  # noqa: SLF001
     for k, group in enumerate(groups.values()):
