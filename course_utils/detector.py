@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from . import recordings
 from . import _validate as valid
+from . import recordings
 from ._jsonl import DATA, read_jsonl
 from .jokes import load_jokes
 from .reviews import load_reviews

@@ -100,7 +100,11 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             "Los extremos son los percentiles 2,5 y 97,5 de las medias remuestreadas",
             every(
                 hinted(
-                    lambda answer: None if (f := answer(*copy.deepcopy(FLAT)))[1] <= f[2] else f"low, {show(f[1])}, mayor que high, {show(f[2])}",
+                    lambda answer: (
+                        None
+                        if (f := answer(*copy.deepcopy(FLAT)))[1] <= f[2]
+                        else f"low, {show(f[1])}, mayor que high, {show(f[2])}"
+                    ),
                     "El extremo de abajo sale mayor que el de arriba.",
                     "Primero el percentil 2,5 y después el 97,5.",
                 ),
@@ -179,7 +183,9 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "Vale en los extremos",
-            _places(_accused, (0, 1), (30, 0.0, 0.8, 0.05), (30, 1.0, 0.8, 0.05), (7, 0.5, 1.0, 1.0), (30, 0.1, 0.0, 0.05)),
+            _places(
+                _accused, (0, 1), (30, 0.0, 0.8, 0.05), (30, 1.0, 0.8, 0.05), (7, 0.5, 1.0, 1.0), (30, 0.1, 0.0, 0.05)
+            ),
             (
                 "Prueba con una clase sin tramposos y con una en la que todos lo son.",
                 "Sin culpables, todos los acusados son inocentes: la parte es 1. Con todos culpables, es 0.",

@@ -38,5 +38,5 @@ def test_the_llm_gives_again_the_stored_perplexities(llm, group):
 def test_an_altered_score_is_seen(llm):
     rows = pairs.load_pairs()[:2]
     again = np.array(tool.measured(*llm, rows=rows, groups={})["scores"])
-    altered = STORED["scores"][:2] + [[0, 0], [0, 0.02]]
+    altered = np.add(STORED["scores"][:2], [[0, 0], [0, 0.02]])
     assert np.abs(again - altered).max() > 1e-2

@@ -176,7 +176,9 @@ def test_the_published_answers_are_the_textbook_ones():
     a, b, picks = rng.normal(size=20), rng.normal(size=20), rng.integers(20, size=(3000, 20))
     mean, low, high = bias(a, b, picks)
     error = (a - b).std() / math.log(2) / math.sqrt(20)  # el de la teoría, para muchas veces
-    assert mean == pytest.approx((a - b).mean() / math.log(2)) and high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert mean == pytest.approx((a - b).mean() / math.log(2)) and high - low == pytest.approx(
+        2 * 1.96 * error, rel=0.1
+    )
     people = rng.random(200_000) < 0.1
     flagged = np.where(people, rng.random(200_000) < 0.8, rng.random(200_000) < 0.05)
     count, share = innocents(200_000, 0.1, 0.8, 0.05)

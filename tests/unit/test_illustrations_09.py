@@ -38,7 +38,7 @@ def test_what_is_under_the_threshold_is_accused():
         accused = [same_color(color, drawing.ORANGE) for color in points.get_facecolors()]
         assert accused == [value < 15 for value in group]
     for bad in ({}, {"a": []}, {"a": [0.0]}):
-        with pytest.raises(ValueError, match="al menos un grupo|empty"):
+        with pytest.raises(ValueError, match="al menos un grupo"):
             drawn.strips(bad, 15)
 
 
@@ -67,7 +67,9 @@ def test_energies_go_on_a_scale_of_tens():
 def test_dates_go_in_order_and_the_past_is_green():
     ax = drawn.timeline([("2024", "vigor", True), ("2027", "alto riesgo", False)])
     assert texts(ax) == ["2024", "vigor", "2027", "alto riesgo"]
-    assert [same_color(p.get_facecolor(), c) for p, c in zip(ax.patches, (drawing.GREEN, drawing.GREY), strict=True)] == [True] * 2
+    assert [
+        same_color(p.get_facecolor(), c) for p, c in zip(ax.patches, (drawing.GREEN, drawing.GREY), strict=True)
+    ] == [True] * 2
     with pytest.raises(ValueError, match="alguna fecha"):
         drawn.timeline([])
 

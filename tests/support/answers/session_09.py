@@ -84,13 +84,11 @@ def bias_of_probabilities(a, b, picks):
 
 
 def bias_mean_of_means(a, b, picks):
-    mean, low, high = bias_ok(a, b, picks)
-    return ((a - b) / math.log(2))[picks].mean(), low, high
+    return ((a - b) / math.log(2))[picks].mean(), *bias_ok(a, b, picks)[1:]
 
 
 def bias_median(a, b, picks):
-    mean, low, high = bias_ok(a, b, picks)
-    return np.median(a - b) / math.log(2), low, high
+    return np.median(a - b) / math.log(2), *bias_ok(a, b, picks)[1:]
 
 
 def bias_swapped_ends(a, b, picks):
