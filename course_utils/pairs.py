@@ -1,6 +1,6 @@
 """Pares mínimos: dos frases que solo se diferencian en una cosa, y cuánto prefiere cada modelo una de ellas.
 
-Los pares viajan con el curso (``data/pares.jsonl``, con su ficha). Se puntúan con decodificadores, LSTM y codificadores.
+Viajan con el curso (``data/pares.jsonl``, con su ficha) y se puntúan con decodificadores, LSTM y codificadores.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def load_pairs(*kinds: str) -> list[dict]:
 def score_pairs(model, tokenizer, pairs) -> np.ndarray:
     """Log-probabilidad (nats) de las dos frases de cada par, (N, 2): la de ``a`` y la de ``b``.
 
-    En las clases de ``SHARED`` solo cuentan los tokens que las dos frases comparten, dado lo que cambia: así no importan
-    ni la frecuencia ni la longitud de lo que cambia (la medida de Nangia et al. 2020, CrowS-Pairs). En las demás, todos.
+    En las clases de ``SHARED`` solo cuentan los tokens que las dos frases comparten, dado lo que cambia: así no
+    importan ni su frecuencia ni su longitud (la medida de Nangia et al. 2020, CrowS-Pairs). En las demás, todos.
     Un codificador se puntúa tapando los tokens uno a uno (pseudo-log-verosimilitud, Salazar et al. 2020).
 
     Parameters

@@ -111,7 +111,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 _places(_bias, (1, 2), FLAT),
             ),
             (
-                "Cada fila de picks es una clase de pares elegida al azar, con repeticiones. Mira cuántas medias sacas.",
+                "Cada fila de picks son unos pares elegidos al azar, con repeticiones. Mira cuántas medias sacas.",
                 "Una media por fila de picks, (R,); y de esas medias, lo que deja fuera el 2,5 % por cada lado.",
                 "means = gaps[picks].mean(axis=1), y np.quantile(means, [0.025, 0.975]).",
             ),

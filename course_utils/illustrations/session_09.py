@@ -1,4 +1,4 @@
-"""Ilustraciones de la sesión 09: un par mínimo, intervalos frente al cero, el umbral de un detector, la clase y las fechas.
+"""Ilustraciones de la sesión 09: un par mínimo, intervalos frente al cero, un umbral, una clase y unas fechas.
 
 Aquí no se carga ningún modelo: los números llegan como argumentos.
 """
