@@ -316,7 +316,7 @@ MISTAKES = [
     ("9.1", bias_deviation, 3, "cuántas medias sacas"),
     ("9.1", bias_unpaired, 4, "entran o salen juntas"),
     ("9.1", bias_corners, 4, "las mismas filas de picks"),
-    ("9.1", bias_fixed_size, 5, "tres pares y con cuarenta"),
+    ("9.1", bias_fixed_size, 5, "tres pares y con cuarenta", "raises"),
     ("9.1", bias_first_draws, 5, "no escribas ninguno"),
     ("9.1", bias_in_place, 6, "a"),
     ("9.1", bias_sorts, 6, "picks"),
