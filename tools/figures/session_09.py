@@ -7,12 +7,13 @@ from course_utils.illustrations import session_09
 
 from . import cells
 
-SETUP = ["modelos", "intervalo", "sesgo", "flexion", "detector"]
+PAIRS = ("modelos", "intervalo", "sesgo", "flexion")
+DETECTOR = ("modelos", "detector")
 
 
-def _drawn(*names: str):
+def _drawn(setup: tuple[str, ...], *names: str):
     """Lo que dibuja la última de esas celdas, con lo que necesita a mano."""
-    cells.run("09", list(names), dict(cells.prepared("09", "importar", *SETUP)))
+    cells.run("09", list(names), dict(cells.prepared("09", "importar", *setup)))
     return plt.gcf()
 
 
@@ -23,42 +24,42 @@ def portada():
 
 def par():
     """Un par mínimo, con lo que cuesta lo que comparten."""
-    return _drawn("un-par-dibujo")
+    return _drawn(("modelos",), "un-par-dibujo")
 
 
 def sesgo():
     """Los cuatro modelos, frente al cero."""
-    return _drawn("sesgo-dibujo")
+    return _drawn(PAIRS, "sesgo-dibujo")
 
 
 def flexion():
     """La medida que engaña, con su control."""
-    return _drawn("flexion-dibujo")
+    return _drawn(PAIRS, "flexion-dibujo")
 
 
 def paises():
     """Lo que cuesta hablar como en cada país."""
-    return _drawn("paises")
+    return _drawn(PAIRS, "paises")
 
 
 def mini():
     """El detector con nuestro modelo."""
-    return _drawn("detector-mini")
+    return _drawn(DETECTOR, "detector-mini")
 
 
 def llm():
     """El detector con un LLM."""
-    return _drawn("detector-mini", "detector-llm")
+    return _drawn(DETECTOR, "detector-mini", "detector-llm")
 
 
 def clase():
     """Una clase de 30."""
-    return _drawn("detector-mini", "clase")
+    return _drawn(DETECTOR, "detector-mini", "acusados", "clase")
 
 
 def energia():
     """Lo publicado, lo que costó ajustar el LLM y un litro de agua; lo de este equipo cambia, y no está."""
-    names = cells.prepared("09", "importar", "modelos", "intervalo", "energia-tabla")
+    names = cells.prepared("09", "importar", "energia-tabla")
     tuned, kettle = tuple(names["tuned"]), names["kettle"]
     return illustrations.ladder(
         {
@@ -74,4 +75,4 @@ def energia():
 
 def fechas():
     """El reglamento europeo, por fechas."""
-    return _drawn("fechas")
+    return _drawn((), "fechas")
