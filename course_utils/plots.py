@@ -114,7 +114,7 @@ def plot_trace(
                 ha="center",
                 va="center",
                 color=ink,
-                fontsize=9,
+                fontsize=13,
                 parse_math=False,
             )
         picked = chosen[row] if chosen is not None else None
@@ -123,7 +123,14 @@ def plot_trace(
             ax.add_patch(plt.Rectangle(corner, 0.94, 0.9, fill=False, edgecolor=RED, linewidth=2.5))
         elif picked is not None:
             ax.text(
-                len(step) - 0.4, row, f"← {picked}", va="center", color=RED, fontsize=9, clip_on=False, parse_math=False
+                len(step) - 0.4,
+                row,
+                f"← {picked}",
+                va="center",
+                color=RED,
+                fontsize=13,
+                clip_on=False,
+                parse_math=False,
             )
     ax.set_xticks(range(probs.shape[1]), [f"Opción {i + 1}" for i in range(probs.shape[1])])
     ax.set_yticks(range(len(probs)), range(1, len(probs) + 1))

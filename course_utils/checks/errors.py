@@ -90,6 +90,16 @@ EXPLANATIONS: tuple[tuple[type[BaseException], str, str], ...] = (
         r"expected sequence of length (\d+) at dim \d+ \(got (\d+)\)",
         "torch.tensor pide filas de igual longitud, y hay una de {0} y otra de {1}: rellénalas antes.",
     ),
+    (
+        ValueError,
+        r"matmul: .*size (\d+) is different from (\d+)",
+        "Se multiplican dos cosas que no casan, una de {0} y otra de {1}: mira el orden, y si falta una traspuesta.",
+    ),
+    (
+        ValueError,
+        r"could not be broadcast together with shapes (\(.*?\)) (\(.*?\))",
+        "Las formas {0} y {1} no casan: mira si falta una traspuesta o un [:, None].",
+    ),
     (RecursionError, r"", "La función se llama a sí misma sin parar: falta el caso en el que termina."),
     (
         RuntimeError,
@@ -134,6 +144,13 @@ EXPLANATIONS: tuple[tuple[type[BaseException], str, str], ...] = (
         "Ahí hace falta un solo número y el tensor tiene {0}.",
     ),
     (RuntimeError, r"boolean mask", "La máscara tiene que ser booleana: compárala (== 0) o conviértela con .bool()."),
+    (
+        RuntimeError,
+        r"does not require grad",
+        "Por ahí no corre ningún gradiente: pídelo antes de la cuenta, con requires_grad_() en una copia, y sin "
+        "torch.no_grad() ni .detach() por el camino.",
+    ),
+    (RuntimeError, r"only for scalar outputs", "Se deriva un solo número: suma antes lo que quieres derivar."),
     (RuntimeError, r"requires grad", "El tensor lleva gradiente: usa torch.no_grad() o .detach()."),
     (
         RuntimeError,

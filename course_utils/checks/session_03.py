@@ -39,6 +39,18 @@ def _top_p(logits: torch.Tensor, p: float) -> torch.Tensor:
     return decoding.top_p(p)(logits, None)
 
 
+def _excluded(answer) -> str | None:
+    """Que lo que sobra valga -inf y no otro valor puesto ahí; lo demás lo dicen las otras condiciones."""
+    expected, received = _top_p(LOGITS, 0.9), answer(LOGITS.clone(), 0.9)
+    if not isinstance(received, torch.Tensor) or received.shape != expected.shape:
+        return None
+    kept = expected.isfinite()
+    put = ~kept & received.isfinite() & (received != LOGITS)
+    if not put.any() or not torch.allclose(received[kept].double(), expected[kept].double()):
+        return None
+    return f"lo que sobra vale {show(received[put][0].item())}; se esperaba -inf"
+
+
 # ---------------------------------------------------------------- ejercicio 3.4: relleno a la izquierda
 def _padded(sequences, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     longest = max(map(len, sequences))
@@ -187,6 +199,11 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
         Rule(
             "Con p = 0.9 deja el menor conjunto que suma al menos 0.9",
             every(
+                hinted(
+                    _excluded,
+                    "Los que se quedan son los buenos. Mira qué valor llevan los demás: con él, ¿pueden salir?",
+                    'Lo que no está en el núcleo vale float("-inf"), que al pasar por softmax es 0 exacto.',
+                ),
                 agrees(_top_p, (LOGITS, 0.9), (THREE, 0.9)),
                 hinted(
                     agrees(_top_p, (WIDE, 0.9)),

@@ -218,6 +218,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             every(
                 _value(3, "¡Buenos días, doctor!", "—buenos DÍAS doctor —dijo."),
                 _value(2, "Ése NIÑO", "vino ése niño, ¿no?"),
+                _value(0, "sí, papá", "si el papa viene"),
             ),
             (
                 "Imprime las palabras que sacas de cada texto: hay mayúsculas, signos y tildes.",

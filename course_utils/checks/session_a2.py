@@ -80,7 +80,8 @@ def _case(size: int, length: int, out: int, hidden: tuple[int, ...] = (), scale:
     real[list(hidden)] = False
     if scale > 1:  # notas enormes, y positivas
         query, keys = np.abs(query), np.abs(keys)
-    keys[list(hidden)] = 3 * query
+    for place, row in enumerate(hidden):  # notas de los dos signos: por −∞ no se multiplica
+        keys[row] = 3 * query if place % 2 == 0 else -3 * query
     return query, keys, values, real
 
 

@@ -89,7 +89,7 @@ def _as_tensor(value) -> torch.Tensor:
     if isinstance(value, numbers.Number):  # también Fraction y Decimal
         exact = isinstance(value, int | np.number | np.bool_)
         return torch.as_tensor(value if exact else float(value), dtype=None if exact else torch.float64)
-    return torch.as_tensor(value.__array__())
+    return torch.as_tensor(np.ascontiguousarray(value.__array__()))  # torch no admite un array del revés, [::-1]
 
 
 # ---------------------------------------------------------------- comparar

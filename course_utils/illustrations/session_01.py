@@ -24,6 +24,7 @@ STAGES = {
     "logits": ("Logits", "una puntuación\npor token → %"),
     "choice": ("Elección", "uno se elige\ny se añade"),
 }
+LEARNING = ("Lo que venía", "y con eso\nse compara")
 _HERE, _WIRE, _FAINT, _SHARE = "#FFF1C9", "#555555", "#C9C9C9", "#7A5300"
 _SMALL = 13
 
@@ -77,7 +78,9 @@ THE_KING = Journey(
 )
 
 
-def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, vertical: bool = False) -> Axes:
+def inside_transformer(
+    here: str | None = None, *, journey: Journey = THE_KING, vertical: bool = False, learning: bool = False
+) -> Axes:
     """Un Transformer por dentro: una frase, desde sus tokens hasta el que viene después.
 
     Cada token recorre su propio cable (la corriente residual). En cada capa, la atención trae a un cable lo que hay en
@@ -93,11 +96,13 @@ def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, 
         Los números que se dibujan; los del decodificador del curso con «El rey y la».
     vertical : bool, optional
         De arriba abajo, para una pantalla estrecha.
+    learning : bool, optional
+        Al entrenar: en lugar de elegir un token y añadirlo, se compara con el que venía y la corrección vuelve.
 
     Raises
     ------
     ValueError
-        Si ``here`` no es una de las seis etapas.
+        Si ``here`` no es una de las seis etapas, o se pide ``learning`` de arriba abajo.
 
     Notes
     -----
@@ -105,16 +110,24 @@ def inside_transformer(here: str | None = None, *, journey: Journey = THE_KING, 
     """
     if here is not None and here not in STAGES:
         raise ValueError(f"here es una de las etapas ({', '.join(STAGES)}) o None, y es {here!r}.")
+    if learning and vertical:
+        raise ValueError(
+            "Lo que se aprende (learning=True) se dibuja solo de izquierda a derecha: quita vertical=True."
+        )
     sketch = _Down(journey) if vertical else _Across(journey)
-    for stage in STAGES:
-        sketch.heading(stage, stage == here)
+    stages = STAGES | ({"choice": LEARNING} if learning else {})
+    for stage, words in stages.items():
+        sketch.heading(stage, words, stage == here)
     sketch.layers()
     sketch.wires()
     sketch.tokens()
     sketch.attention()
     sketch.mlp()
     sketch.logits()
-    sketch.choice()
+    if learning:
+        sketch.correction()
+    else:
+        sketch.choice()
     if here is None and not vertical:  # sin señal no hace falta sitio para ella
         sketch.ax.figure.set_size_inches(sketch.size[0], 4.35)
         sketch.ax.set_ylim(0, 4.35)
@@ -268,8 +281,8 @@ class _Across(_Sketch):
     def at(self, along, across):
         return along, across
 
-    def heading(self, stage, here):
-        (start, stop), (title, caption) = self.stops[stage], STAGES[stage]
+    def heading(self, stage, words, here):
+        (start, stop), (title, caption) = self.stops[stage], words
         if here:
             self.rectangle((start + 0.02, stop - 0.02), (0.52, 4.28), facecolor=_HERE, edgecolor="none", zorder=0)
             self.pill(max(self.middle(stage), 0.56), 4.55, down=True)
@@ -305,6 +318,20 @@ class _Across(_Sketch):
         back = "se añade al texto, y vuelta a empezar"
         drawing.label(self.ax, 4.3, 0.27, back, fontsize=_SMALL, backgroundcolor="white")
 
+    def correction(self):
+        middle, y = self.middle("choice"), 3.55 - 0.3 * self.journey.chosen
+        self.chip(middle, y, self.journey.choices[self.journey.chosen][0], plots.ORANGE)
+        drawing.arrow(self.ax, (middle - 0.5, y), (middle - 0.8, y), color=plots.RED, width=3, mutation_scale=15)
+        start, stop = self.middle("logits"), self.middle("embeddings")
+        line = {"color": plots.RED, "width": 3, "linestyle": (0, (4, 2))}
+        self.line((start, 0.5), (start, 0.27), (stop, 0.27), **line)
+        drawing.arrow(self.ax, (stop, 0.27), (stop, 0.52), color=plots.RED, width=3, mutation_scale=15)
+        for stage in ("mlp", "attention"):
+            drawing.arrow(self.ax, (self.middle(stage), 0.27), (self.middle(stage), 0.52), color=plots.RED, width=3,
+                          mutation_scale=15)  # fmt: skip
+        label = "la corrección vuelve"
+        drawing.label(self.ax, start + 0.12, 0.2, label, ha="left", fontsize=_SMALL, fontweight="bold", color="#8A3C00")
+
 
 class _Down(_Sketch):
     """De arriba abajo: cada token, una columna; los rótulos, a la derecha."""
@@ -323,8 +350,8 @@ class _Down(_Sketch):
     def at(self, along, across):
         return across, self.size[1] - along
 
-    def heading(self, stage, here):
-        (start, stop), (title, caption) = self.stops[stage], STAGES[stage]
+    def heading(self, stage, words, here):
+        (start, stop), (title, caption) = self.stops[stage], words
         x, y = 3.0, self.size[1] - start - 0.26
         if here:
             self.rectangle((start + 0.02, stop - 0.02), (0.03, 4.37), facecolor=_HERE, edgecolor="none", zorder=0)

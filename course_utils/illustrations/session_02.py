@@ -95,103 +95,111 @@ def _mark(ax: Axes, x: float, width: float, y: float) -> None:
     )
 
 
-def logits_grid(logits, tokens: Sequence[str], predicted: Sequence[str], *, columns: int = 7) -> Axes:
-    """Los logits de un texto: una fila por posición y una columna por token del vocabulario; para escribir, la última.
+def logits_grid(logits, tokens: Sequence[str], columns: Mapping[int, str]) -> Axes:
+    """Los logits de un texto, en números: una fila por posición y unas cuantas columnas del vocabulario, con su nombre.
+
+    Todas las casillas comparten la escala de color, y el mayor de cada fila va en negrita y con marco.
 
     Parameters
     ----------
     logits : (T, V) array
         Las puntuaciones: cuanto mayor, más oscura la casilla.
-    tokens, predicted : sequence of str
-        Los T tokens y el que predice cada posición.
-    columns : int, optional
-        Cuántas columnas se ven; entre las dos últimas van todas las demás.
+    tokens : sequence of str
+        Los T tokens.
+    columns : mapping of int to str
+        Id → token de las columnas que se ven. Ha de estar el ganador de cada fila.
 
     Raises
     ------
     ValueError
-        Si no hay una fila por token.
+        Si no hay una fila por token, o falta la columna de algún ganador.
 
     Notes
     -----
     Se enseña en la sesión 02.
     """
-    count, size = len(logits), len(logits[0]) if len(logits) else 0
-    if not count or {len(tokens), len(predicted)} != {count} or size <= columns:
-        raise ValueError(
-            f"Hacen falta una fila y una predicción por token y más de {columns} columnas; recibo {count} filas "
-            f"de {size}, {len(tokens)} tokens y {len(predicted)} predicciones."
-        )
-    shown = [[float(row[i]) for i in (*range(columns - 1), size - 1)] for row in logits]
-    low, high = min(map(min, shown)), max(map(max, shown))
-    ax, side, left = canvas(8, 0.62 * count + 1.75), 0.42, 1.25
-    mono = drawing.monospaced()
-    head = 0.62 * count + 1.05
+    rows = [[float(value) for value in row] for row in logits]
+    if not rows or len(tokens) != len(rows):
+        raise ValueError(f"Hace falta una fila por token; recibo {len(rows)} filas y {len(tokens)} tokens.")
+    winners = [max(range(len(row)), key=row.__getitem__) for row in rows]
+    missing = sorted(set(winners) - set(columns))
+    if missing:
+        raise ValueError(f"Faltan las columnas de los ganadores {missing}; recibo {sorted(columns)}.")
+    ids, mono = list(columns), drawing.monospaced()
+    shown = [row[i] for row in rows for i in ids]
+    low, high = min(shown), max(shown)
+    left, tall = 1.2, 0.62
+    wide = 5.1 / len(ids)
+    ax = canvas(8, tall * len(rows) + 1.75)
+    head, end = tall * len(rows) + 0.75, left + wide * len(ids)
     label(
-        ax, left + side * (columns + 1) / 2, head + 0.38, f"{drawing.number(size, 0)} logits por posición", fontsize=16
+        ax, left + 2.55, head + 0.55, f"logits: {len(ids)} de {drawing.number(len(rows[0]), 0)} columnas", fontsize=16
     )
-    for x, name in ((0.05, "posición"), (5.05, "predice"), (6.65, "venía")):
-        label(ax, x, head, name, ha="left", fontsize=16, fontweight="bold")
-    for row, values in enumerate(shown):
-        y = head - 0.85 - 0.62 * row + 0.15
-        cells = [*values[:-1], None, values[-1]]
-        for column, value in enumerate(cells):
-            share = 0 if value is None else (value - low) / (high - low or 1)
-            face = "white" if value is None else plt.get_cmap("Blues")(0.05 + 0.7 * share)
-            box(ax, left + side * column, y, side, 0.5, "…" if value is None else "", PADDING, facecolor=face,
-                rounding=0.02, linewidth=1, fontsize=15)  # fmt: skip
-        label(ax, 1.12, y + 0.25, tokens[row], ha="right", family=mono, fontsize=17)
-        label(ax, 5.05, y + 0.25, predicted[row], ha="left", family=mono, fontsize=17)
-        coming = tokens[row + 1] if row + 1 < count else "?"
-        label(ax, 6.65, y + 0.25, coming, ha="left", family=mono, fontsize=17)
-    wide = side * (columns + 1)
-    ax.add_patch(Rectangle((left - 0.04, y - 0.04), wide + 0.08, 0.58, fill=False, edgecolor=DECODER, linewidth=4))
-    arrow(ax, (left + wide + 0.08, y + 0.25), (4.98, y + 0.25), color=DECODER)
-    label(ax, 0.1, y - 0.36, "la última, logits[:, -1], es la que escribe", ha="left", fontsize=16, fontweight="bold")
+    label(ax, 7.4, head + 0.55, "venía", fontsize=16, fontweight="bold")
+    size = min(16, (wide - 0.08) / max(map(len, columns.values())) * 72 / 0.602)
+    for k, name in enumerate(columns.values()):
+        label(ax, left + wide * (k + 0.5), head, name, fontsize=size, family=mono)
+    for row, values in enumerate(rows):
+        y = head - 0.85 - tall * row
+        label(ax, left - 0.12, y + 0.27, tokens[row], ha="right", family=mono, fontsize=17)
+        for k, i in enumerate(ids):
+            won = i == winners[row]
+            face = plt.get_cmap("Blues")(0.03 + 0.52 * (values[i] - low) / (high - low or 1))
+            box(ax, left + wide * k + 0.03, y, wide - 0.06, 0.54, "", "black" if won else PADDING, facecolor=face,
+                rounding=0.04, linewidth=3 if won else 0.8)  # fmt: skip
+            label(ax, left + wide * (k + 0.5), y + 0.27, drawing.number(values[i]), fontsize=16,
+                  fontweight="bold" if won else "normal")  # fmt: skip
+        label(ax, end + 0.22, y + 0.27, "…", fontsize=18)
+        label(ax, 7.4, y + 0.27, tokens[row + 1] if row + 1 < len(rows) else "?", family=mono, fontsize=17)
+    frame = {"fill": False, "edgecolor": DECODER, "linewidth": 4}
+    ax.add_patch(Rectangle((left - 0.05, y - 0.06), end - left + 0.5, 0.66, **frame))
+    label(ax, 0.1, y - 0.36, "la última fila, logits[:, -1], es la que escribe", ha="left", fontsize=16,
+          fontweight="bold")  # fmt: skip
     return ax
 
 
-def echo(copies: Mapping[str, Sequence[float]]) -> Axes:
-    """Cuánto más probable es una frase cada vez que vuelve a salir: la primera vez vale 1.
+def echo(groups: Mapping[str, Sequence[Sequence[float]]]) -> Axes:
+    """Cuánto más probable es una frase según lo que lleva delante: una raya fina por frase y la media, gruesa.
 
     Parameters
     ----------
-    copies : mapping of str to sequence of float
-        Frase → la probabilidad media de sus tokens en la primera copia, en la segunda…
+    groups : mapping of str to sequence of sequence of float
+        Qué va delante → de cada frase, la probabilidad media de sus tokens con cero frases delante, con una, con dos…
 
     Raises
     ------
     ValueError
-        Si no hay frases, no tienen las mismas copias o alguna probabilidad no es positiva.
+        Si no hay grupos, no tienen las mismas frases y medidas, o alguna probabilidad no es positiva.
 
     Notes
     -----
-    Se enseña en la sesión 02.
+    Cada medida se divide por la de su frase sin nada delante; la media es la geométrica. Se enseña en la sesión 02.
     """
-    sizes = {len(values) for values in copies.values()}
-    if len(sizes) != 1 or sizes == {0} or not all(p > 0 for values in copies.values() for p in values):
-        raise ValueError(
-            f"Hacen falta frases con las mismas copias y probabilidades positivas; recibo {dict(copies)!r}."
-        )
-    ax = plt.subplots(figsize=(8, 4.6), layout="constrained")[1]
-    looks = zip([PROMPT, DECODER, WRITTEN, CHOSEN], ["o-", "s--", "^-.", "D:"], strict=True)
-    tops = sorted((values[-1] / values[0], name) for name, values in copies.items())
-    room, places = 0.09 * tops[-1][0], {}  # dos números que caerían uno encima de otro se separan
-    for ratio, name in tops:
-        places[name] = max(ratio, max(places.values(), default=-1) + room)
-    for (name, values), (color, style) in zip(copies.items(), looks, strict=False):
-        ratios = [p / values[0] for p in values]
-        ax.plot(range(1, len(ratios) + 1), ratios, style, color=color, linewidth=2.5, markersize=9, label=name)
-        text = f"× {drawing.number(ratios[-1])}"
-        ax.text(len(ratios) + 0.12, places[name], text, va="center", color=color, fontsize=15, fontweight="bold")
-    ax.axhline(1, color=PADDING, linestyle=":", linewidth=2)
-    count = sizes.pop()
-    ax.set(xlim=(0.7, count + 0.9), ylim=(0, 1.12 * tops[-1][0]), xticks=range(1, count + 1))
-    ax.set_xlabel("Vez que sale la frase", fontsize=15)
-    ax.set_ylabel("Probabilidad (primera vez = 1)", fontsize=15)
+    rows = [values for group in groups.values() for values in group]
+    same = len({len(group) for group in groups.values()}) == 1 == len({len(values) for values in rows})
+    if not same or not all(p > 0 for values in rows for p in values):
+        raise ValueError(f"Hacen falta grupos con las mismas frases y medidas, y positivas; recibo {dict(groups)!r}.")
+    count = len(rows[0])
+    ax = plt.subplots(figsize=(8, 4.9), layout="constrained")[1]
+    looks = zip([CHOSEN, PROMPT], ["#8A5A00", "#005A94"], ["o-", "s--"], strict=True)
+    for (name, group), (color, ink, style) in zip(groups.items(), looks, strict=False):
+        ratios = [[p / values[0] for p in values] for values in group]
+        for values in ratios:
+            ax.plot(range(count), values, style[1:], color=color, linewidth=1.2, alpha=0.6)
+        means = [statistics.geometric_mean(column) for column in zip(*ratios, strict=True)]
+        ax.plot(range(count), means, style, color=color, linewidth=4, markersize=10)
+        if count > 1:
+            ax.annotate(f"× {drawing.number(means[1])}", (1, means[1]), (0, 12), textcoords="offset points",
+                        ha="right", fontsize=16, fontweight="bold", color=ink)  # fmt: skip
+        ax.text(count - 0.88, means[-1], f"{name}\n× {drawing.number(means[-1])}", va="center", fontsize=16,
+                fontweight="bold", color=ink)  # fmt: skip
+    ax.set(xlim=(-0.25, count + 0.75), xticks=range(count))
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("Frases que lleva delante", fontsize=15)
+    ax.set_ylabel("Probabilidad (sin nada delante = 1)", fontsize=15)
     ax.tick_params(labelsize=14)
+    ax.yaxis.set_major_locator(plt.MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=14, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return ax
 
 
@@ -461,16 +469,34 @@ def context_strip(size: int, prompt: int) -> Axes:
     return ax
 
 
-def cover() -> Axes:
-    """El disco rayado: el *prompt* entra por la aguja y el surco repite lo que escribe la búsqueda voraz.
+def bet() -> Axes:
+    """La apuesta: el principio del cuento y los doscientos tokens que faltan.
 
     Notes
     -----
     Se enseña en la sesión 02; es su portada.
     """
+    ax = canvas(8, 3.0)
+    place = chips(ax, 0.1, 2.3, ["Hab", "ía", "␣una", "␣vez"], PROMPT, size=18)[-1]
+    blank = {"facecolor": "white", "linestyle": "--"}
+    chips(ax, place[0] + place[1] / 2 + 0.12, 2.3, ["?"] * 8, CHOSEN, size=18, **blank)
+    chips(ax, 0.1, 1.55, ["?"] * 15, CHOSEN, size=18, **blank)
+    *_, place = chips(ax, 0.1, 0.8, ["?"] * 11, CHOSEN, size=18, **blank)
+    label(ax, place[0] + place[1] / 2 + 0.2, 1.0, "… hasta 200", ha="left", fontsize=20, fontweight="bold")
+    label(ax, 0.1, 0.25, "siempre el más probable", ha="left", fontsize=20, style="italic")
+    return ax
+
+
+def cover() -> Axes:
+    """El disco rayado: el *prompt* entra por la aguja y el surco repite en lo que acaba la búsqueda voraz.
+
+    Notes
+    -----
+    Se enseña en la sesión 02.
+    """
     ax, (x, y) = canvas(8, 4.1), (5.15, 2.05)
     ax.add_patch(Circle((x, y), 1.98, facecolor="#222222", edgecolor="black", linewidth=2))
-    groove = "y el segundo en retirarse, "
+    groove = "el último, "
     for radius in (1.72, 1.34, 0.96):
         for off in (-0.19, 0.19):
             ax.add_patch(Circle((x, y), radius + off, fill=False, edgecolor="#555555", linewidth=0.8))

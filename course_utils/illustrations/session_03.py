@@ -24,7 +24,7 @@ def nucleus_staircase(
     min_p: float = 0.2,
     vertical: bool = True,
 ) -> Figure:
-    """Los tres cortes sobre las mismas barras: cada una empieza donde acaba la anterior, y la escalera sube hasta 1.
+    """Los tres cortes sobre las mismas barras: cada una empieza donde acaba la anterior, y avanza hacia el 1.
 
     A la derecha, quién se queda con cada corte. Todas las escaleras tienen la misma escala, de 0 a 1.
 

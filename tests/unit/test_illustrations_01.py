@@ -47,9 +47,9 @@ def test_every_stage_is_named_and_only_the_asked_one_is_here(vertical):
     assert len(set(seen)) == len(STAGES)
 
 
-@pytest.mark.parametrize("vertical", [False, True])
-def test_nothing_is_drawn_outside_or_on_top(vertical):
-    ax = inside_transformer("choice", vertical=vertical)
+@pytest.mark.parametrize(("vertical", "learning"), [(False, False), (True, False), (False, True)])
+def test_nothing_is_drawn_outside_or_on_top(vertical, learning):
+    ax = inside_transformer("choice", vertical=vertical, learning=learning)
     ax.figure.canvas.draw()
     frame = ax.figure.bbox
     boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
@@ -57,6 +57,14 @@ def test_nothing_is_drawn_outside_or_on_top(vertical):
     for i, one in enumerate(boxes):
         for other in boxes[:i]:
             assert not one.padded(-2).overlaps(other.padded(-2))
+
+
+def test_learning_compares_with_what_came_and_nothing_is_added():
+    said = " ".join(texts(inside_transformer("logits", learning=True)))
+    assert "Lo que venía" in said and "la corrección vuelve" in said
+    assert "Elección" not in said and "vuelta a empezar" not in said
+    with pytest.raises(ValueError, match="learning=True"):
+        inside_transformer(vertical=True, learning=True)
 
 
 def test_an_unknown_stage_is_refused():

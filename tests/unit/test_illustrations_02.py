@@ -31,9 +31,14 @@ def test_the_curves_of_the_cache_are_the_counts_of_the_loop():
     assert [line.get_ydata()[-1] for line in ax.lines] == [without, without, cached, cached]
 
 
-def test_only_the_last_row_of_logits_has_no_known_answer():
-    said = texts(drawn.logits_grid([[0.0] * 9, [1.0] * 9], ["Ha", "bía"], ["x", "y"]))
+def test_every_logit_is_written_and_the_largest_of_each_row_stands_out():
+    logits = [[0.5, -1.25, 3.0], [4.0, 2.0, -7.5]]
+    ax = drawn.logits_grid(logits, ["Ha", "bía"], {2: "x", 0: "y"})
+    said = texts(ax)
     assert said.count("?") == 1 and said.count("bía") == 2 and said.count("Ha") == 1
+    assert {"3,0", "0,5", "−7,5", "4,0"} <= set(said) and "−1,3" not in said  # la columna 1 no se pide
+    bold = {text.get_text() for text in ax.texts if text.get_fontweight() == "bold"}
+    assert {"3,0", "4,0"} <= bold and not {"0,5", "−7,5"} & bold
 
 
 def test_the_loop_adds_the_first_candidate_of_each_turn():
@@ -52,19 +57,24 @@ def test_a_split_letter_is_never_split_between_rows():
     assert len(heights) == 2  # la ficha y lo que se lee sola
 
 
-def test_equal_echoes_have_their_numbers_apart():
-    ax = drawn.echo({"una": [0.1, 0.5], "otra": [0.1, 0.5], "más": [0.1, 0.2]})
-    heights = sorted(text.get_position()[1] for text in ax.texts)
-    assert min(b - a for a, b in itertools.pairwise(heights)) > 0.2
+def test_the_echo_says_the_geometric_mean_of_the_ratios_of_each_group():
+    said = texts(drawn.echo({"sí misma": [[0.1, 0.2, 0.4], [0.01, 0.08, 0.09]], "otras": [[0.1, 0.1, 0.1]] * 2}))
+    assert {"× 4,0", "sí misma\n× 6,0", "× 1,0", "otras\n× 1,0"} <= set(said)  # √(2·8) y √(4·9)
+
+
+def test_the_bet_does_not_give_its_answer_away():
+    assert set(texts(drawn.bet())) == {"Hab", "ía", "␣una", "␣vez", "?", "… hasta 200", "siempre el más probable"}
 
 
 @pytest.mark.parametrize(
     ("draw", "received"),
     [
         (lambda: drawn.loop_frames(["a"], [[("b", 0.5)]], first=2), "2"),
-        (lambda: drawn.logits_grid([[0.0] * 9], ["a", "b"], ["c"]), "2 tokens"),
-        (lambda: drawn.echo({"a": [0.1, 0.0]}), "0.0"),
-        (lambda: drawn.echo({"a": [0.1], "b": [0.1, 0.2]}), "copias"),
+        (lambda: drawn.logits_grid([[0.0] * 9], ["a", "b"], {0: "c"}), "2 tokens"),
+        (lambda: drawn.logits_grid([[0.0, 1.0]], ["a"], {0: "c"}), r"\[1\]"),
+        (lambda: drawn.echo({"a": [[0.1, 0.0]]}), "0.0"),
+        (lambda: drawn.echo({"a": [[0.1]], "b": [[0.1, 0.2]]}), "0.2"),
+        (lambda: drawn.echo({"a": [[0.1]], "b": [[0.1], [0.2]]}), "mismas frases"),
         (lambda: drawn.variety_dots({"a": [1.5]}), "1.5"),
         (lambda: drawn.growing_text(["a"] * 3, ["b"] * 3), "3"),
         (lambda: drawn.cache_frames(["a", "b"], 3), "3"),

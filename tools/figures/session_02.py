@@ -23,12 +23,12 @@ def _cell(*names: str) -> plt.Figure:
 
 
 def portada():
-    """El disco rayado, sobre el azul de la portada."""
-    return drawing.night(session_02.cover())
+    """Los doscientos tokens que faltan, sobre el azul de la portada."""
+    return drawing.night(session_02.bet())
 
 
-def apuesta():
-    """El disco rayado."""
+def disco():
+    """El disco rayado: en lo que acaba la búsqueda voraz."""
     return session_02.cover()
 
 

@@ -98,5 +98,5 @@ def espacio_final():
     """Las candidatas tras el mismo *prompt*, sin espacio al final y con él, en la misma escala."""
     fig, axes = plt.subplots(1, 2, figsize=(13, 4.4), layout="constrained")
     for ax, text, ending in zip(axes, (SURE, SURE + " "), ("sin espacio", "con espacio al final"), strict=True):
-        plots.plot_distribution(_first(text, 6), xmax=max(_first(SURE).values()), title=f"«…abrir la», {ending}", ax=ax)
+        plots.plot_distribution(_first(text, 6), xmax=max(_first(SURE).values()), title=f"«…cerró la», {ending}", ax=ax)
     return fig

@@ -31,7 +31,7 @@ def portada():
 
 def dentro():
     """Dónde estamos: en los logits, donde se compara lo que el modelo predice con lo que venía."""
-    return illustrations.inside_transformer(here="logits")
+    return illustrations.inside_transformer(here="logits", learning=True)
 
 
 def etiquetas():

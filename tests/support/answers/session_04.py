@@ -3,6 +3,7 @@
 import difflib
 import functools
 import re
+import unicodedata
 from collections import UserDict
 
 import numpy as np
@@ -303,6 +304,13 @@ def copy_from_the_start(sample, text):
     return best
 
 
+def copy_removes_accents(sample, text):
+    def plain(words):
+        return "".join(c for c in unicodedata.normalize("NFD", words) if not unicodedata.combining(c))
+
+    return copy_ok(plain(sample), plain(text))
+
+
 def copy_without_accents(sample, text):
     words = r"[a-z]+"
     return copy_ok(" ".join(re.findall(words, sample.lower())), " ".join(re.findall(words, text.lower())))
@@ -425,6 +433,7 @@ MISTAKES = [
     ("4.4", copy_subsequence, 3, "sin saltos"),
     ("4.4", copy_from_the_start, 1, "al principio, en medio o al final"),
     ("4.4", copy_without_accents, 2, "con sus tildes"),
+    ("4.4", copy_removes_accents, 2, "con sus tildes"),
     ("4.4", copy_run_without_restart, 3, "tal cual"),
     ("4.4", copy_in_any_order, 3, "tal cual"),
     ("4.4", copy_max_of_nothing, 5, "Sin ningún trozo, es 0", "raises"),

@@ -41,6 +41,33 @@ def each_token_apart(cell, x):
     return torch.stack([g.norm() for g in torch.autograd.grad(loss, parts)[::-1]])
 
 
+def with_numpy_backwards(cell, x):
+    x = x.clone().requires_grad_()
+    cell(x)[0][:, -1].sum().backward()
+    return np.linalg.norm(x.grad[0].numpy(), axis=-1)[::-1]  # un array de pasos negativos
+
+
+def with_func(cell, x):
+    return tuple(torch.func.grad(lambda read: cell(read)[0][:, -1].sum())(x)[0].norm(dim=-1).flip(0).tolist())
+
+
+def without_asking_for_gradient(cell, x):
+    (gradient,) = torch.autograd.grad(cell(x)[0][:, -1].sum(), x)
+    return gradient[0].norm(dim=-1).flip(0)
+
+
+def without_adding_up(cell, x):
+    x = x.clone().requires_grad_()
+    cell(x)[0][:, -1].backward()
+    return x.grad[0].norm(dim=-1).flip(0)
+
+
+def of_the_last_number(cell, x):
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(cell(x)[0][..., -1].sum(), x)
+    return gradient[0].norm(dim=-1).flip(0)
+
+
 def in_order_of_reading(cell, x):
     return gradient_ok(cell, x).flip(0)
 
@@ -497,6 +524,8 @@ UNUSUAL = [
     ("A1.1", by_jacobian),
     ("A1.1", by_differences),
     ("A1.1", each_token_apart),
+    ("A1.1", with_numpy_backwards),
+    ("A1.1", with_func),
     ("A1.2", with_the_cell_of_pytorch),
     ("A1.2", with_numpy),
     ("A1.2", row_by_row),
@@ -519,6 +548,9 @@ MISTAKES = [
     ("A1.1", lambda cell, x: cell(x)[0], 1, "(1, 6, 4)"),
     ("A1.1", nothing, 1, "¿falta el return?"),
     ("A1.1", in_order_of_reading, 2, "del revés"),
+    ("A1.1", without_asking_for_gradient, 1, "pídelo antes de la cuenta", "raises"),
+    ("A1.1", without_adding_up, 1, "suma antes", "raises"),
+    ("A1.1", of_the_last_number, 2, "de la suma del último estado"),
     ("A1.1", of_every_output, 2, "de la suma del último estado"),
     ("A1.1", of_the_first_output, 2, "outputs[:, -1].sum()"),
     ("A1.1", of_the_mean, 2, "outputs[:, -1].sum()"),

@@ -110,6 +110,21 @@ def attend_zero_scores(query, keys, values, real):
     return weights @ values, weights
 
 
+def attend_multiplied_by_infinity(query, keys, values, real):
+    weights = softmax(keys @ query * np.where(real, 1.0, -np.inf))
+    return weights @ values, weights
+
+
+def attend_small_number(query, keys, values, real):
+    weights = softmax(np.where(real, keys @ query, -10.0))
+    return weights @ values, weights
+
+
+def attend_transposed(query, keys, values, real):
+    weights = softmax(np.where(real, query @ keys, -np.inf))
+    return weights @ values, weights
+
+
 def attend_cut(query, keys, values, real):
     return attend_ok(query, keys[: real.sum()], values[: real.sum()], real[: real.sum()])
 
@@ -223,6 +238,16 @@ def additive_product(s, states, W, U, v):
     return weights @ states, weights
 
 
+def additive_states_across(s, states, W, U, v):
+    weights = softmax(np.tanh(W @ s + U @ states.T) @ v)
+    return weights @ states, weights
+
+
+def additive_adds_s(s, states, W, U, v):
+    context, weights = additive_ok(s, states, W, U, v)
+    return context + s, weights
+
+
 def additive_mixes_keys(s, states, W, U, v):
     weights = additive_ok(s, states, W, U, v)[1]
     return weights @ (states @ U.T), weights
@@ -292,6 +317,9 @@ MISTAKES = [
     ("A2.1", attend_masked_late, 3, "ya no suman 1"),
     ("A2.1", attend_zero_scores, 3, "e⁰ es 1"),
     ("A2.1", attend_cut, 3, "(3,)"),
+    ("A2.1", attend_multiplied_by_infinity, 3, "nan"),
+    ("A2.1", attend_small_number, 3, "donde real es False"),
+    ("A2.1", attend_transposed, 1, "mira el orden", "raises"),
     ("A2.1", attend_mixes_keys, 4, "y no las claves"),
     ("A2.1", attend_mean, 4, "por su peso"),
     ("A2.1", attend_best_value, 4, "weights @ values"),
@@ -310,6 +338,8 @@ MISTAKES = [
     ("A2.2", additive_minus, 2, "pieza por pieza"),
     ("A2.2", additive_without_softmax, 2, "Y softmax"),
     ("A2.2", additive_product, 2, "la fórmula"),
+    ("A2.2", additive_states_across, 1, "una traspuesta", "raises"),
+    ("A2.2", additive_adds_s, 3, "qué mezclas"),
     ("A2.2", additive_mixes_keys, 3, "sin pasar por U"),
     ("A2.2", additive_mean, 3, "qué mezclas"),
     ("A2.2", additive_last, 3, "weights @ states"),
