@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05, session_a1, session_a2
+from . import session_01, session_03, session_04, session_05, session_09, session_a1, session_a2
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -13,6 +13,7 @@ from .session_03 import (
 )
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
+from .session_09 import classroom, forest, ladder, minimal_pair, strips, timeline
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
 
@@ -22,16 +23,20 @@ __all__ = [
     "bottleneck",
     "chain",
     "changed_word",
+    "classroom",
     "conveyor",
     "duel",
     "families",
+    "forest",
     "forgetting",
     "inside_transformer",
     "knob_curves",
     "labels_shifted",
+    "ladder",
     "left_padded",
     "looking_back",
     "lora_to_scale",
+    "minimal_pair",
     "nucleus_staircase",
     "perplexity_die",
     "power",
@@ -42,12 +47,15 @@ __all__ = [
     "session_03",
     "session_04",
     "session_05",
+    "session_09",
     "session_a1",
     "session_a2",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
+    "strips",
     "surprise_chips",
+    "timeline",
     "top_k_cut",
     "unrolled",
     "who_moved",
