@@ -446,16 +446,22 @@ def _recipes(recordings: Sequence[Recording]) -> list[str]:
     """De cada modelo ajustado, cómo se hizo, lo que costó y para qué sirvió."""
     lines = {}
     for r in recordings:
-        if r.recipe is not None:
-            cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
-            minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
-            means = " → ".join(number(sum(x for _, x in tens) / len(tens), 2) for tens in _by_tens(losses))
+        if r.recipe is None:
+            continue
+        cost = r.recipe["cost"]
+        spent = f"{number(cost['seconds'] / 60, 0)} minutos, {number(cost['peak_gb'])} GB de memoria"
+        if answers := r.recipe.get("answers"):  # el asistente: solo cuentan las respuestas
+            tokens, losses = sum(answers["tokens"]), r.recipe["curve"]
+            before, after = (number(sum(answers[when]) / tokens, 2) for when in ("before", "after"))
+            end = f"Las respuestas de prueba, de {before} a {after} nats por token."
+            command = r.recipe["command"]
+        else:
+            bits, losses = r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
             before, after = (number(bits[when], 2) for when in ("before", "after"))
-            lines[r.model] = (
-                f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
-                f"La pérdida, media de cada diez pasos: {means}. Los chistes de prueba, de {before} a {after} bits por "
-                "carácter."
-            )
+            end = f"Los chistes de prueba, de {before} a {after} bits por carácter."
+            command = f"python -m course_utils {r.recipe['command']}"
+        means = " → ".join(number(sum(x for _, x in tens) / len(tens), 2) for tens in _by_tens(losses))
+        lines[r.model] = f"{r.model}: {command}. {spent}. La pérdida, media de cada diez pasos: {means}. {end}"
     return list(lines.values())
 
 
