@@ -470,7 +470,9 @@ def _record(specs: Iterable[Spec], model, tokenizer, **about) -> list[recordings
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.record", description="Graba lo que escribe el mediano.")
     parser.add_argument("grupos", nargs="*", metavar="GRUPO", help=f"por defecto, todos: {', '.join(GROUPS)}")
-    parser.add_argument("--adapter", type=Path, metavar="CARPETA", help="dónde dejar el ajuste de «chistes» o «asistente»")
+    parser.add_argument(
+        "--adapter", type=Path, metavar="CARPETA", help="dónde dejar el ajuste de «chistes» o «asistente»"
+    )
     args = parser.parse_args(argv)
     names = args.grupos or list(GROUPS)
     if unknown := [name for name in names if name not in GROUPS]:

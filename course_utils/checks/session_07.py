@@ -36,7 +36,9 @@ def _shape(case):
         received = answer(*copy.deepcopy(case))
         found = as_tensor(received)
         if found is None:
-            return f"{show(received)}, de tipo {type(received).__name__}; se esperaba una lista de {len(case[0])} enteros"
+            return (
+                f"{show(received)}, de tipo {type(received).__name__}; se esperaba una lista de {len(case[0])} enteros"
+            )
         problem = expect(received, case[0], integers=True)  # los valores no se miran aún: solo la forma y el tipo
         same = found.shape == (len(case[0]),) and not found.is_floating_point() and found.dtype != torch.bool
         return None if same else problem

@@ -179,7 +179,9 @@ def preference(points: Mapping[str, float]) -> Axes:
         right = value < 1.5
         ax.annotate(f"{name}: {drawing.percent(share, 0)}", (value, 100 * share), (12 if right else -12, -4),
                     textcoords="offset points", ha="left" if right else "right", va="top", fontsize=14)  # fmt: skip
-    ax.set(xlabel="Puntuación de la primera menos la de la segunda", ylabel="Se prefiere la primera (%)", ylim=(-4, 104))
+    ax.set(
+        xlabel="Puntuación de la primera menos la de la segunda", ylabel="Se prefiere la primera (%)", ylim=(-4, 104)
+    )
     ax.spines[["top", "right"]].set_visible(False)
     return drawing.with_comma(ax)
 
@@ -299,7 +301,9 @@ def curve(losses: Sequence[float], *, epoch: int, every: int = 4) -> Axes:
     ax.plot(steps[:usable].reshape(-1, every).mean(1), losses[:usable].reshape(-1, every).mean(1), color=drawing.DECODER,
             linewidth=3)  # fmt: skip
     ax.axvline(epoch + 0.5, color="black", linestyle=":")
-    ax.annotate("segunda vuelta →", (epoch + 0.5, losses.max()), (6, -4), textcoords="offset points", va="top", fontsize=14)
+    ax.annotate(
+        "segunda vuelta →", (epoch + 0.5, losses.max()), (6, -4), textcoords="offset points", va="top", fontsize=14
+    )
     ax.set(xlabel="Paso", ylabel="Pérdida (nats por token)", ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False)
     return drawing.with_comma(ax)
