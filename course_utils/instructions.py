@@ -1,4 +1,4 @@
-"""Las instrucciones del curso y su plantilla de chat: pares de orden y respuesta, para hacer de un modelo base un asistente."""
+"""Las instrucciones del curso, pares de orden y respuesta, y la plantilla de chat que hace ejemplos de ellas."""
 
 from __future__ import annotations
 

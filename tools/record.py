@@ -386,7 +386,7 @@ def tune_assistant(output: Path, model) -> tuple[dict, torch.nn.Module]:
 
 
 def assistant_problems(said: Mapping, found: Mapping) -> list[str]:
-    """En qué no es la receta del asistente lo que ha salido al repetirla; las versiones y lo que costó pueden cambiar."""
+    """En qué no es la receta del asistente lo que sale al repetirla; las versiones y lo que costó pueden cambiar."""
     exact = [
         f"{name}: la receta dice {said[name]!r} y es {found[name]!r}"
         for name in ("command", "options", "texts", "lora")

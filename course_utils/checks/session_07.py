@@ -111,8 +111,8 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             _places(ONE, asked=True),
             (
                 "Mira qué etiqueta llevan los tokens de quien pregunta, y las marcas.",
-                "La orden lleva −100 entera, con su marca de apertura y su cierre; la marca del asistente, también: no la "
-                "escribe el modelo, la pone la plantilla.",
+                "La orden lleva −100 entera, con su marca de apertura y su cierre; la marca del asistente, también: no "
+                "la escribe el modelo, la pone la plantilla.",
                 "Solo se cuenta lo que va detrás de la marca assistant.",
             ),
             symptoms=(ValueError, IndexError),
@@ -168,8 +168,8 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             agrees(_rounded, (ROW, 4)),
             (
                 "Compara el mayor de tus pesos, sin signo, con el de la fila: tiene que ser el mismo.",
-                "Con cuatro bits, los enteros van de −7 a 7: el mayor de la fila es el 7 o el −7, y los demás se redondean al más "
-                "cercano.",
+                "Con cuatro bits, los enteros van de −7 a 7: el mayor de la fila es el 7 o el −7, y los demás se "
+                "redondean al más cercano.",
                 "scale = weights.abs().amax(1, keepdim=True) / 7; después, (weights / scale).round() * scale.",
             ),
         ),

@@ -1,4 +1,4 @@
-"""Ilustraciones de la sesión 07: del modelo base al asistente, la plantilla, la máscara, la preferencia y los cuatro bits.
+"""Ilustraciones de la sesión 07: la plantilla, la máscara, la preferencia y los cuatro bits.
 
 Aquí no se carga ningún modelo: los tokens y las medidas llegan como argumentos.
 """
@@ -263,9 +263,9 @@ def by_bits(perplexities: Mapping[int, float], whole: float) -> Axes:
     ax.plot(places, [perplexities[b] for b in bits], "o-", color=drawing.DECODER, markersize=9)
     for place, b in zip(places, bits, strict=True):
         text = drawing.number(perplexities[b], 1 if perplexities[b] < 1000 else 0)
-        last = place == len(bits) - 1
-        ax.annotate(text, (place, perplexities[b]), (-10 if last else 0, 0 if last else 10), fontsize=14,
-                    textcoords="offset points", ha="right" if last else "center", va="center" if last else "bottom")  # fmt: skip
+        style = {"ha": "center", "va": "bottom"} if place < len(bits) - 1 else {"ha": "right", "va": "center"}
+        away = (0, 10) if place < len(bits) - 1 else (-10, 0)
+        ax.annotate(text, (place, perplexities[b]), away, textcoords="offset points", fontsize=14, **style)
     ax.set(yscale="log", xlabel="Bits por peso", ylabel="Perplejidad", xlim=(-0.4, len(bits) - 0.6))
     ax.set_ylim(0.55 * whole, 3 * max([whole, *perplexities.values()]))
     ticks = [t for t in (10, 100, 1000, 10_000, 100_000) if ax.get_ylim()[0] < t < ax.get_ylim()[1]]
@@ -298,12 +298,11 @@ def curve(losses: Sequence[float], *, epoch: int, every: int = 4) -> Axes:
     steps = np.arange(1, len(losses) + 1)
     ax.plot(steps, losses, ".", color=drawing.GREY, markersize=7)
     usable = len(losses) // every * every
-    ax.plot(steps[:usable].reshape(-1, every).mean(1), losses[:usable].reshape(-1, every).mean(1), color=drawing.DECODER,
-            linewidth=3)  # fmt: skip
+    means = [values[:usable].reshape(-1, every).mean(1) for values in (steps, losses)]
+    ax.plot(*means, color=drawing.DECODER, linewidth=3)
     ax.axvline(epoch + 0.5, color="black", linestyle=":")
-    ax.annotate(
-        "segunda vuelta →", (epoch + 0.5, losses.max()), (6, -4), textcoords="offset points", va="top", fontsize=14
-    )
+    near = {"textcoords": "offset points", "va": "top", "fontsize": 14}
+    ax.annotate("segunda vuelta →", (epoch + 0.5, losses.max()), (6, -4), **near)
     ax.set(xlabel="Paso", ylabel="Pérdida (nats por token)", ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False)
     return drawing.with_comma(ax)

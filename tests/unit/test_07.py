@@ -1,4 +1,4 @@
-"""Lo que la sesión 07 escribe a mano, frente a quien sabe: las etiquetas, frente a partir el texto; el redondeo, a probarlo todo."""
+"""Lo que la sesión 07 escribe a mano: las etiquetas, frente a hacerlas por turnos; el redondeo, a probarlo todo."""
 
 import numpy as np
 import pytest

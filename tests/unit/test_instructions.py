@@ -1,4 +1,4 @@
-"""Las instrucciones: completas, limpias, sin repetidas, con las cuentas bien y partidas siempre igual; y su plantilla."""
+"""Las instrucciones: enteras, limpias, sin repetidas, con las cuentas bien y partidas siempre igual; y su plantilla."""
 
 import json
 import re
