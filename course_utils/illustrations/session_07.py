@@ -169,16 +169,18 @@ def preference(points: Mapping[str, float]) -> Axes:
     Se enseña en la sesión 07.
     """
     ax = plots._axes(None, 8, 4.2)  # noqa: SLF001
-    reach = max([4.0, *(abs(value) + 1 for value in points.values())])
+    reach = max([4.0, *(abs(value) + 2 for value in points.values())])
     x = np.linspace(-reach, reach, 201)
     ax.plot(x, 100 / (1 + np.exp(-x)), color=drawing.BLUE, linewidth=2.5)
     ax.axhline(50, color=drawing.GREY, linestyle=":")
     for name, value in points.items():
         share = 1 / (1 + np.exp(-value))
         ax.plot(value, 100 * share, "o", color=drawing.ORANGE, markersize=11, zorder=3)
-        right = value < 1.5
-        ax.annotate(f"{name}: {drawing.percent(share, 0)}", (value, 100 * share), (12 if right else -12, -4),
-                    textcoords="offset points", ha="left" if right else "right", va="top", fontsize=14)  # fmt: skip
+        style, away = {"ha": "left", "va": "top"}, (12, -4)
+        if value > 1.5:  # debajo, que la curva ya está casi plana
+            style, away = {"ha": "center", "va": "top"}, (0, -28)
+        text = f"{name}: {drawing.percent(share, 0)}"
+        ax.annotate(text, (value, 100 * share), away, textcoords="offset points", fontsize=14, **style)
     ax.set(
         xlabel="Puntuación de la primera menos la de la segunda", ylabel="Se prefiere la primera (%)", ylim=(-4, 104)
     )
@@ -208,24 +210,23 @@ def rounding(weights: Sequence[float], bits: Sequence[int] = (4, 3)) -> Axes:
     weights = np.asarray(weights, dtype=float)
     top = np.abs(weights).max() if len(weights) else 0.0
     _validate.require(top > 0, f"Hace falta algún peso distinto de cero y he recibido {weights.tolist()!r}.")
-    ax = plots._axes(None, 9, 1.5 * len(bits) + 1.4)  # noqa: SLF001
-    ax.plot(weights, np.zeros(len(weights)), "o", color=drawing.BLUE, markersize=9, zorder=3)
-    names, steps = ["los pesos"], [0.0]
-    for row, count in enumerate(bits, 1):
+    ax = plots._axes(None, 9, 1.5 * len(bits) + 0.9)  # noqa: SLF001
+    names, steps = [], []
+    for row, count in enumerate(bits):
         limit = 2 ** (count - 1) - 1
         scale = top / limit
         y = -1.5 * row
         grid = np.arange(-limit, limit + 1) * scale
+        landed = np.round(weights / scale) * scale
         ax.plot([grid[0], grid[-1]], [y, y], color=drawing.GREY, linewidth=1)
         ax.plot(grid, np.full(len(grid), y), "|", color="#555555", markersize=18)
-        landed = np.round(weights / scale) * scale
-        ax.plot(landed, np.full(len(landed), y), "D", color=drawing.ORANGE, markersize=8, zorder=3)
         for start, end in zip(weights, landed, strict=True):
-            ax.plot([start, end], [y + 1.42 if row == 1 else y + 0.75, y + 0.12], color=drawing.ORANGE, linewidth=1.2,
-                    alpha=0.8)  # fmt: skip
-        names.append(f"{count} bits: {2 * limit + 1} escalones")
-        steps.append(y)
-    ax.set_ylim(steps[-1] - 0.6, 0.5)
+            ax.plot([start, end], [y + 0.75, y], color=drawing.ORANGE, linewidth=1.4)
+        ax.plot(weights, np.full(len(weights), y + 0.75), "o", color=drawing.BLUE, markersize=9, zorder=3)
+        ax.plot(landed, np.full(len(landed), y), "D", color=drawing.ORANGE, markersize=8, zorder=3)
+        names += ["los pesos", f"{count} bits: {2 * limit + 1} escalones"]
+        steps += [y + 0.75, y]
+    ax.set_ylim(steps[-1] - 0.4, 1.05)
     drawing.with_comma(ax).set_yticks(steps, names)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
@@ -263,11 +264,11 @@ def by_bits(perplexities: Mapping[int, float], whole: float) -> Axes:
     ax.plot(places, [perplexities[b] for b in bits], "o-", color=drawing.DECODER, markersize=9)
     for place, b in zip(places, bits, strict=True):
         text = drawing.number(perplexities[b], 1 if perplexities[b] < 1000 else 0)
-        style = {"ha": "center", "va": "bottom"} if place < len(bits) - 1 else {"ha": "right", "va": "center"}
-        away = (0, 10) if place < len(bits) - 1 else (-10, 0)
+        style = {"ha": "right" if place >= len(bits) - 2 else "center", "va": "bottom"}
+        away = (-10, -6) if place == len(bits) - 1 else (0, 10)
         ax.annotate(text, (place, perplexities[b]), away, textcoords="offset points", fontsize=14, **style)
     ax.set(yscale="log", xlabel="Bits por peso", ylabel="Perplejidad", xlim=(-0.4, len(bits) - 0.6))
-    ax.set_ylim(0.55 * whole, 3 * max([whole, *perplexities.values()]))
+    ax.set_ylim(0.3 * whole, 3 * max([whole, *perplexities.values()]))
     ticks = [t for t in (10, 100, 1000, 10_000, 100_000) if ax.get_ylim()[0] < t < ax.get_ylim()[1]]
     ax.set_yticks(ticks, [drawing.number(t, 0) for t in ticks])
     ax.minorticks_off()
@@ -276,7 +277,7 @@ def by_bits(perplexities: Mapping[int, float], whole: float) -> Axes:
     return ax
 
 
-def curve(losses: Sequence[float], *, epoch: int, every: int = 4) -> Axes:
+def curve(losses: Sequence[float], *, epoch: int, every: int = 8) -> Axes:
     """La pérdida paso a paso, con su media de ``every`` en ``every``, y una raya donde acaba la primera época.
 
     Parameters

@@ -60,7 +60,12 @@ def test_every_weight_lands_on_a_step():
     four, two = (line.get_xdata() for line in ax.lines if line.get_marker() == "D")
     np.testing.assert_allclose(four, [0.7, -0.3, 0.0, -0.7], atol=1e-9)  # escalones de 0,1
     np.testing.assert_allclose(two, [0.7, 0.0, 0.0, -0.7], atol=1e-9)
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["los pesos", "4 bits: 15 escalones", "2 bits: 3 escalones"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == [
+        "los pesos",
+        "4 bits: 15 escalones",
+        "los pesos",
+        "2 bits: 3 escalones",
+    ]
     with pytest.raises(ValueError, match="distinto de cero"):
         drawn.rounding([0.0])
 
@@ -78,5 +83,5 @@ def test_the_curve_has_every_step_and_the_means():
     ax = drawn.curve(losses, epoch=2, every=2)
     assert ax.lines[0].get_ydata().tolist() == losses and ax.lines[1].get_ydata().tolist() == [3.0, 2.0]
     assert ax.lines[2].get_xdata()[0] == 2.5
-    with pytest.raises(ValueError, match="al menos 4 pasos"):
+    with pytest.raises(ValueError, match="al menos 8 pasos"):
         drawn.curve([1.0], epoch=1)
