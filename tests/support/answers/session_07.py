@@ -353,7 +353,7 @@ MISTAKES = [
     ("7.2", round_all_bits, 2, "/ 7"),
     ("7.2", round_min_max, 2, "el mayor de la fila"),
     ("7.2", round_always_seven, 3, "127 con ocho"),
-    ("7.2", round_linear_top, 2, "de −7 a 7"),
+    ("7.2", round_linear_top, 3, "127 con ocho"),
     ("7.2", round_one_scale, 4, "se queda en ceros"),
     ("7.2", round_by_columns, 4, "dim=1"),
     ("7.2", round_first_scale, 4, "El máximo es el de cada fila"),
