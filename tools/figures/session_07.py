@@ -18,11 +18,6 @@ def portada():
     return drawing.night(cover())
 
 
-def pasos():
-    """De seguir texto a contestar, y de contestar a contestar mejor."""
-    return cover()
-
-
 def conversacion():
     """Una pregunta y su respuesta, con las marcas de la plantilla."""
     return illustrations.conversation(
@@ -54,19 +49,10 @@ def _losses(what: str) -> dict[str, tuple[float, float, float]]:
     return found
 
 
-def respuestas():
-    """La pérdida en las respuestas: los dos ajustes, iguales."""
-    return _drawn("respuestas")
-
-
 def ordenes():
     """La pérdida en las órdenes: solo baja de verdad la de quien las contó."""
-    return _drawn("órdenes")
-
-
-def _drawn(what: str):
     colors = [drawing.GREY, drawing.GREEN, drawing.ORANGE]
-    return illustrations.intervals(_losses(what), xlabel=f"Pérdida en las {what} (nats por token)", colors=colors)
+    return illustrations.intervals(_losses("órdenes"), xlabel="Pérdida en las órdenes (nats por token)", colors=colors)
 
 
 def curva():
@@ -78,13 +64,6 @@ def curva():
 def preferir():
     """De la diferencia de puntuaciones a la probabilidad de preferir."""
     return illustrations.preference({"empate": 0, "un punto más": 1, "tres puntos más": 3})
-
-
-def redondeo():
-    """Ocho pesos de verdad, en cuatro y en tres bits."""
-    model, _ = load_model("decoder", "mini")
-    weights = model.transformer.h[0].mlp.c_fc.weight[0, :8].detach()
-    return illustrations.rounding(weights.tolist(), bits=(4, 3))
 
 
 def bits():
