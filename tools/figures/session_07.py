@@ -68,7 +68,6 @@ def preferir():
 
 def bits():
     """La perplejidad según los bits por peso, con los números que imprimió el cuaderno."""
-    (whole,) = cells.printed("07", "cuantizar", r"^con 32 bits: (\S+)")
-    (rest,) = cells.printed("07", "cuantizar", r"^con 32 bits: \S+ \{(.*)\}$")
-    pairs = re.findall(r"(\d): '([^']+)'", rest)
-    return illustrations.by_bits({int(b): _value(text) for b, text in pairs}, _value(whole))
+    (text,) = cells.printed("07", "cuantizar", r"^(32 bits: .*)$")
+    found = {int(b): _value(value) for b, value in re.findall(r"(\d+) bits: ([^;]+)", text)}
+    return illustrations.by_bits({b: value for b, value in found.items() if b < 32}, found[32])
