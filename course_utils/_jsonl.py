@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import _validate as valid
@@ -11,15 +11,17 @@ from . import _validate as valid
 DATA = Path(__file__).parent / "data"
 
 
-def read_jsonl(file: Path, types: Mapping[str, type]) -> list[dict]:
+def read_jsonl(file: Path, types: Mapping[str, type], *, needed: Sequence[str] = ("text",)) -> list[dict]:
     """Las líneas de un fichero, cada una con todas las columnas de ``types``; lo que falta, ``None``.
 
     Parameters
     ----------
     file : Path
-        UTF-8, un objeto por línea, al menos con ``text``.
+        UTF-8, un objeto por línea, al menos con los textos de ``needed``.
     types : mapping of str to type
         De cada columna, ``int`` o ``str``. Sin ``id``, se numeran desde 0.
+    needed : sequence of str
+        Las columnas de texto sin las que una línea no vale.
 
     Raises
     ------
@@ -32,7 +34,7 @@ def read_jsonl(file: Path, types: Mapping[str, type]) -> list[dict]:
     try:
         # No por splitlines, que también corta en signos que puede llevar un texto, como U+2028.
         lines = enumerate(file.read_text(encoding="utf-8-sig").split("\n"), 1)
-        rows = [_row(line, number, types) for number, line in lines if line.strip()]
+        rows = [_row(line, number, types, needed) for number, line in lines if line.strip()]
         valid.require(bool(rows), "está vacío")
     except (OSError, ValueError) as error:
         reason = type(error).__name__ if isinstance(error, OSError | UnicodeError) else error
@@ -40,15 +42,16 @@ def read_jsonl(file: Path, types: Mapping[str, type]) -> list[dict]:
     return rows
 
 
-def _row(line: str, number: int, types: Mapping[str, type]) -> dict:
+def _row(line: str, number: int, types: Mapping[str, type], needed: Sequence[str]) -> dict:
     try:
         row = json.loads(line)
     except ValueError:
         row = None
-    valid.require(
-        isinstance(row, dict) and isinstance(row.get("text"), str),
-        f"la línea {number} no es un objeto JSON con un texto en «text»",
-    )
+    for name in needed:
+        valid.require(
+            isinstance(row, dict) and isinstance(row.get(name), str),
+            f"la línea {number} no es un objeto JSON con un texto en «{name}»",
+        )
     for name, kind in types.items():
         value = row.get(name)
         fits = value is None or (isinstance(value, kind) and not isinstance(value, bool))

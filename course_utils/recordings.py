@@ -35,7 +35,7 @@ TRANSFORMS = {
     "top_p": "top-p",
     "min_p": "min-p",
 }
-SETTINGS = {*TRANSFORMS, "do_sample", "num_beams", "max_new_tokens", "scored"}
+SETTINGS = {*TRANSFORMS, "do_sample", "num_beams", "max_new_tokens", "scored", "stop"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Recording:
         El texto de partida.
     settings : mapping
         ``max_new_tokens`` y los de ``TRANSFORMS`` que se usaron; ``do_sample`` si se muestreó, ``num_beams`` si se
-        buscó en haz; sin ninguno de los dos, búsqueda voraz. Con ``scored``, los tokens no los eligió el modelo.
+        buscó en haz; sin ninguno de los dos, búsqueda voraz. Con ``stop``, otro token que acaba lo escrito, como el
+        EOS. Con ``scored``, los tokens no los eligió el modelo.
     seed : int or None
         La semilla del muestreo.
     prompt_ids, ids : tuple of int
@@ -169,8 +170,8 @@ def record(
     if text is None:
         found = _write(model, tokenizer, prompt_ids, settings, seed)
         ids, logprobs = found.new_ids[0].tolist(), found.logprobs[0].tolist()
-        if tokenizer.eos_token_id in ids:  # lo de detrás es relleno
-            ids = ids[: ids.index(tokenizer.eos_token_id) + 1]
+        ends = [place for place, chosen in enumerate(ids) if chosen in _ends(tokenizer, settings)]
+        ids = ids[: ends[0] + 1] if ends else ids  # lo de detrás es relleno
     else:
         skipped = len(tokenizer(prompt, add_special_tokens=False).input_ids)
         ids = tokenizer(prompt + text, add_special_tokens=False).input_ids[skipped:]
@@ -202,12 +203,18 @@ def _transforms(settings: Mapping) -> list[decoding.Transform]:
     return [getattr(decoding, name)(settings[name]) for name in TRANSFORMS if name in settings]
 
 
+def _ends(tokenizer, settings: Mapping) -> list[int]:
+    """Los tokens que acaban lo escrito: el EOS y, si se pide, otro."""
+    stop = settings.get("stop")
+    return [tokenizer.eos_token_id, *([tokenizer.convert_tokens_to_ids(stop)] if stop else [])]
+
+
 def _write(model, tokenizer, prompt_ids: Sequence[int], settings: Mapping, seed: int | None) -> decoding.Generation:
     """Una fila escrita con esos ajustes; el azar, de un generador propio: el global no se toca."""
     options = {
         "transforms": _transforms(settings),
         "max_new_tokens": settings["max_new_tokens"],
-        "eos_token_id": tokenizer.eos_token_id,
+        "eos_token_id": _ends(tokenizer, settings),
         "pad_token_id": tokenizer.pad_token_id,
     }
     ids = torch.tensor([prompt_ids], device=model.device)
@@ -439,16 +446,22 @@ def _recipes(recordings: Sequence[Recording]) -> list[str]:
     """De cada modelo ajustado, cómo se hizo, lo que costó y para qué sirvió."""
     lines = {}
     for r in recordings:
-        if r.recipe is not None:
-            cost, bits, losses = r.recipe["cost"], r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
-            minutes, memory = number(cost["seconds"] / 60, 0), number(cost["peak_gb"])
-            means = " → ".join(number(sum(x for _, x in tens) / len(tens), 2) for tens in _by_tens(losses))
+        if r.recipe is None:
+            continue
+        cost = r.recipe["cost"]
+        spent = f"{number(cost['seconds'] / 60, 0)} minutos, {number(cost['peak_gb'])} GB de memoria"
+        if answers := r.recipe.get("answers"):  # el asistente: solo cuentan las respuestas
+            tokens, losses = sum(answers["tokens"]), r.recipe["curve"]
+            before, after = (number(sum(answers[when]) / tokens, 2) for when in ("before", "after"))
+            end = f"Las respuestas de prueba, de {before} a {after} nats por token."
+            command = r.recipe["command"]
+        else:
+            bits, losses = r.recipe["bits_per_char"], r.recipe["curve"]["entrenamiento"]
             before, after = (number(bits[when], 2) for when in ("before", "after"))
-            lines[r.model] = (
-                f"{r.model}: python -m course_utils {r.recipe['command']}. {minutes} minutos, {memory} GB de memoria. "
-                f"La pérdida, media de cada diez pasos: {means}. Los chistes de prueba, de {before} a {after} bits por "
-                "carácter."
-            )
+            end = f"Los chistes de prueba, de {before} a {after} bits por carácter."
+            command = f"python -m course_utils {r.recipe['command']}"
+        means = " → ".join(number(sum(x for _, x in tens) / len(tens), 2) for tens in _by_tens(losses))
+        lines[r.model] = f"{r.model}: {command}. {spent}. La pérdida, media de cada diez pasos: {means}. {end}"
     return list(lines.values())
 
 

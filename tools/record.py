@@ -7,7 +7,7 @@ Necesita el modelo (`make llm`). Con la misma máquina y las mismas versiones sa
 texto se escoge: la semilla de cada grabación es el número de su principio dentro del grupo, y la primera que sale es la
 que queda. Cada grupo se comprueba en cuanto se graba.
 
-Para «chistes», además, ajusta el modelo (una época de LoRA, unos minutos) y graba lo mismo antes y después. De lo
+Para «chistes» y «asistente», además, ajusta el modelo (LoRA, unos minutos) y graba lo mismo antes y después. De lo
 ajustado solo queda aquí la receta: el adaptador va a una carpeta temporal, o a la de --adapter.
 """
 
@@ -31,9 +31,11 @@ import course_utils
 from course_utils import recordings
 from course_utils.__main__ import _parser
 from course_utils._files import atomic_write
+from course_utils.instructions import GEMMA_END, GEMMA_TEMPLATE, chat_prompt
 from course_utils.jokes import load_jokes
 from course_utils.models import load_model
 from course_utils.scoring import perplexity
+from tools.training import assistant
 
 NAME = "Gemma 3 270M (Q4_K_M, bfloat16)"
 PROFILE = "mediano"
@@ -122,6 +124,21 @@ JOKES = (
     "Entra un esqueleto en un bar y",
     "—Papá, papá,",
     "El colmo de un electricista es",
+)
+
+QUESTIONS = (  # doce que no están entre los pares de la sesión 07
+    "¿Cuál es la capital de Perú?",
+    "Escribe una lista con tres frutas.",
+    "Explica con una frase qué es un volcán.",
+    "¿Cuánto es 12 más 9?",
+    "Di lo contrario de «alto».",
+    "Corrige la frase: «Ayer nosotros iremos al cine».",
+    "Traduce al español: «Good morning».",
+    "Dame un consejo para dormir mejor.",
+    "¿En qué número estoy pensando?",
+    "Pon en plural: «el pez azul».",
+    "Saluda a mi vecina, que se llama Rosa.",
+    "¿Quién escribió «Don Quijote de la Mancha»?",
 )
 
 
@@ -235,6 +252,29 @@ def joke_specs() -> Iterator[Spec]:
         yield Spec(prompt, prompt, sampled(45, temperature=0.8, top_p=0.9), seed)
 
 
+def order_specs() -> Iterator[Spec]:
+    """Una orden, a secas: como se la daría quien no sabe que es un modelo base."""
+    for question in QUESTIONS:
+        yield Spec(question, question, greedy(40))
+
+
+def assistant_specs() -> Iterator[Spec]:
+    """La misma orden con la plantilla de chat. El token inicial lo pone el tokenizador, como en los demás."""
+    tokenizer = _Templated()
+    for question in QUESTIONS:
+        yield Spec(question, chat_prompt(tokenizer, question), greedy(40) | {"stop": GEMMA_END})
+
+
+class _Templated:
+    """La plantilla, sin cargar el tokenizador: para decir qué se graba no hace falta el modelo."""
+
+    def apply_chat_template(self, messages, tokenize, add_generation_prompt):
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        options = {"chat_template": GEMMA_TEMPLATE, "add_generation_prompt": add_generation_prompt, "bos_token": ""}
+        return render_jinja_template([messages], **options)[0][0]
+
+
 GROUPS: dict[str, Callable[[], Iterator[Spec]]] = {
     "temperatura": temperature_specs,
     "bucle": loop_specs,
@@ -248,6 +288,8 @@ GROUPS: dict[str, Callable[[], Iterator[Spec]]] = {
     "capitales": capital_specs,
     "voces": voice_specs,
     "chistes": joke_specs,
+    "ordenes": order_specs,
+    "asistente": assistant_specs,
 }
 
 
@@ -257,6 +299,7 @@ def recorded() -> list[str]:
 
 
 # ---------------------------------------------------------------- el modelo ajustado
+ASSISTANT = f"{NAME}, tras dos épocas de LoRA con las instrucciones del curso"
 TUNED = f"{NAME}, tras una época de LoRA con los chistes del curso"
 COMMAND = (  # con todo escrito: que la receta no dependa de lo que se tome por defecto
     "finetune --profile mediano --lora 8 --epochs 1 --batch 8 --lr 0.0005 --patience 2 --seed 0 --log-steps 1 --cpu"
@@ -319,6 +362,49 @@ def tune(command: str, output: Path, model, tokenizer) -> tuple[dict, torch.nn.M
     return how | {"bits_per_char": {"before": before, "after": joke_bits(model, tokenizer)}}, model
 
 
+def tune_assistant(output: Path, model) -> tuple[dict, torch.nn.Module]:
+    """El ajuste de la sesión 07: su receta, con lo que ha salido, y el modelo con el adaptador. Cambia el que recibe.
+
+    Si en la carpeta ya está hecho con esas opciones, no lo repite.
+
+    Raises
+    ------
+    ValueError
+        Si lo de la carpeta es de otras opciones, o el ajuste no acaba bien.
+    """
+    from peft import PeftModel
+
+    run = [sys.executable, "-m", "tools.training.assistant", "--output", str(output)]
+    done = output / "resultado.json"
+    if not done.is_file() and subprocess.run(run, stdout=subprocess.DEVNULL).returncode:
+        raise ValueError(f"No ha acabado bien: {' '.join(run)}.")
+    how = json.loads(done.read_text(encoding="utf-8"))
+    if how["options"] != assistant.OPTIONS or how["texts"] != assistant.texts():
+        raise ValueError(f"El ajuste de {output} no es el de la receta: cambian las opciones o los pares.")
+    command = "python -m tools.training.assistant"
+    return {"command": command} | how, PeftModel.from_pretrained(model, output / "adaptador").eval()
+
+
+def assistant_problems(said: Mapping, found: Mapping) -> list[str]:
+    """En qué no es la receta del asistente lo que sale al repetirla; las versiones y lo que costó pueden cambiar."""
+    exact = [
+        f"{name}: la receta dice {said[name]!r} y es {found[name]!r}"
+        for name in ("command", "options", "texts", "lora")
+        if said[name] != found[name]
+    ]
+    if [step for step, _ in said["curve"]] != [step for step, _ in found["curve"]]:
+        exact.append(f"curve: la receta tiene {len(said['curve'])} puntos y salen {len(found['curve'])}")
+    if said["answers"]["tokens"] != found["answers"]["tokens"]:
+        return [*exact, "answers: los pares de prueba no tienen los mismos tokens"]
+    tokens = sum(said["answers"]["tokens"])
+    return exact + [
+        f"answers, {when}: la receta dice {sum(said['answers'][when]) / tokens:.3f} nats por token y salen "
+        f"{sum(found['answers'][when]) / tokens:.3f}"
+        for when in ("before", "after")
+        if abs(sum(said["answers"][when]) - sum(found["answers"][when])) / tokens > CURVE_TOLERANCE
+    ]
+
+
 def joke_bits(model, tokenizer) -> float:
     """Bits por carácter en los chistes de prueba."""
     return round(perplexity(model, tokenizer, list(load_jokes("mini")["test"]["text"])).bits_per_char, 4)
@@ -349,7 +435,7 @@ def recipe_problems(said: Mapping, found: Mapping) -> list[str]:
 
 # ---------------------------------------------------------------- grabar
 def record_group(name: str, model, tokenizer, adapter: Path | None = None) -> tuple[recordings.Recording, ...]:
-    """Graba un grupo y lo comprueba; el de los chistes, antes y después del ajuste, que se deja en ``adapter``.
+    """Graba un grupo y lo comprueba; chistes y asistente, antes y después del ajuste, que se deja en ``adapter``.
 
     Raises
     ------
@@ -362,6 +448,10 @@ def record_group(name: str, model, tokenizer, adapter: Path | None = None) -> tu
         with tempfile.TemporaryDirectory() as folder:
             how, model = tune(COMMAND, adapter or Path(folder) / "ajuste", model, tokenizer)
             made += _record(specs, model, tokenizer, **about | {"name": TUNED, "recipe": how})
+    if name == "asistente":
+        with tempfile.TemporaryDirectory() as folder:
+            how, model = tune_assistant(adapter or Path(folder) / "ajuste", model)
+            made += _record(specs, model, tokenizer, **about | {"name": ASSISTANT, "recipe": how})
     return tuple(made)
 
 
@@ -380,7 +470,9 @@ def _record(specs: Iterable[Spec], model, tokenizer, **about) -> list[recordings
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.record", description="Graba lo que escribe el mediano.")
     parser.add_argument("grupos", nargs="*", metavar="GRUPO", help=f"por defecto, todos: {', '.join(GROUPS)}")
-    parser.add_argument("--adapter", type=Path, metavar="CARPETA", help="dónde dejar el ajuste de «chistes»")
+    parser.add_argument(
+        "--adapter", type=Path, metavar="CARPETA", help="dónde dejar el ajuste de «chistes» o «asistente»"
+    )
     args = parser.parse_args(argv)
     names = args.grupos or list(GROUPS)
     if unknown := [name for name in names if name not in GROUPS]:

@@ -1,6 +1,15 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05, session_09, session_a1, session_a2
+from . import (
+    session_01,
+    session_03,
+    session_04,
+    session_05,
+    session_07,
+    session_09,
+    session_a1,
+    session_a2,
+)
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -13,23 +22,29 @@ from .session_03 import (
 )
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
+from .session_07 import answer_mask, by_bits, conversation, curve, intervals, preference, rounding, stages
 from .session_09 import classroom, forest, ladder, minimal_pair, strips, timeline
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
 
 __all__ = [
     "alignment",
+    "answer_mask",
     "beam_frames",
     "bottleneck",
+    "by_bits",
     "chain",
     "changed_word",
     "classroom",
+    "conversation",
     "conveyor",
+    "curve",
     "duel",
     "families",
     "forest",
     "forgetting",
     "inside_transformer",
+    "intervals",
     "knob_curves",
     "labels_shifted",
     "ladder",
@@ -40,19 +55,23 @@ __all__ = [
     "nucleus_staircase",
     "perplexity_die",
     "power",
+    "preference",
     "pruned_too_soon",
     "qkv_strips",
     "read_twice",
+    "rounding",
     "session_01",
     "session_03",
     "session_04",
     "session_05",
+    "session_07",
     "session_09",
     "session_a1",
     "session_a2",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
+    "stages",
     "strips",
     "surprise_chips",
     "timeline",

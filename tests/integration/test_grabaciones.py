@@ -10,7 +10,7 @@ import pytest
 import torch
 from absent import missing
 
-from course_utils import mediano, recordings
+from course_utils import instructions, mediano, recordings
 from course_utils.models import load_model
 from tools import record
 
@@ -44,9 +44,10 @@ def test_a_group_holds_what_the_tool_would_record(name):
     assert [(r.label, r.prompt or r.text, dict(r.settings), r.seed, r.expected) for r in made] == wanted
 
 
-def test_after_tuning_the_same_is_recorded():
-    before, after = ([r for r in recordings.load("chistes") if plain(r) is kind] for kind in (True, False))
-    assert len(before) == 10
+@pytest.mark.parametrize(("name", "many"), [("chistes", 10), ("asistente", 12)])
+def test_after_tuning_the_same_is_recorded(name, many):
+    before, after = ([r for r in recordings.load(name) if plain(r) is kind] for kind in (True, False))
+    assert len(before) == many
     assert [(r.label, r.prompt, r.settings, r.seed) for r in before] == [
         (r.label, r.prompt, r.settings, r.seed) for r in after
     ]
@@ -87,6 +88,49 @@ def test_the_recipe_is_the_one_of_the_tool_with_the_jokes_of_now(recipe):
 def test_a_changed_recipe_is_named(recipe, field, change):
     said = record.recipe_problems({**recipe, field.partition(",")[0]: change(recipe)}, recipe)
     assert len(said) == 1 and said[0].startswith(f"{field}: ")
+
+
+@pytest.fixture
+def assistant():
+    (first, *others) = [r.recipe for r in recordings.load("asistente") if not plain(r)]
+    assert all(other == first for other in others)
+    return first
+
+
+def test_the_recipe_of_the_assistant_is_the_one_of_the_tool_with_the_pairs_of_now(assistant):
+    now = {**assistant, "options": record.assistant.OPTIONS, "texts": record.assistant.texts()}
+    assert record.assistant_problems(assistant, now) == []
+    steps = -(-assistant["texts"]["train"] // assistant["options"]["batch"]) * assistant["options"]["epochs"]
+    assert [step for step, _ in assistant["curve"]] == list(range(1, steps + 1))
+    answers = assistant["answers"]
+    assert len(answers["tokens"]) == len(answers["before"]) == len(answers["after"]) == assistant["texts"]["test"]
+    assert sum(answers["after"]) < 0.6 * sum(answers["before"])
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("options", lambda r: {**r["options"], "epochs": 3}),
+        ("texts", lambda r: {**r["texts"], "sha256": "0" * 16}),
+        ("lora", lambda r: {**r["lora"], "r": 4}),
+        ("curve", lambda r: r["curve"][:-1]),
+        ("answers, after", lambda r: {**r["answers"], "after": [x + 1 for x in r["answers"]["after"]]}),
+        ("answers", lambda r: {**r["answers"], "tokens": [1, *r["answers"]["tokens"][1:]]}),
+    ],
+)
+def test_a_changed_recipe_of_the_assistant_is_named(assistant, field, change):
+    said = record.assistant_problems({**assistant, field.partition(",")[0]: change(assistant)}, assistant)
+    assert len(said) == 1 and said[0].startswith(f"{field}: ")
+
+
+def test_the_answers_before_tuning_cost_what_the_recipe_says(llm, assistant):
+    """Las primeras diez, sin el ajuste, frente a lo guardado: las demás, con él, en ``tests/nightly``."""
+    model, tokenizer = llm
+    tokenizer.chat_template = instructions.GEMMA_TEMPLATE
+    rows = instructions.load_instructions()["test"].select(range(10))
+    found = instructions.answer_nll(model, instructions.chat_examples(rows, tokenizer, end=instructions.GEMMA_END))
+    assert [length for _, length in found] == assistant["answers"]["tokens"][:10]
+    assert [nll for nll, _ in found] == pytest.approx(assistant["answers"]["before"][:10], abs=0.2)
 
 
 def test_every_group_is_recorded():

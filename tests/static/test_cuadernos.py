@@ -47,6 +47,7 @@ TRAINS = {
     "profundiza/04_ajuste_fino.ipynb": 0.7,
     "profundiza/A1_recurrentes.ipynb": 0.6,
     "A2_atencion.ipynb": 0.35,
+    "07_del_modelo_base_al_asistente.ipynb": 0.35,
     "09_etica_y_sociedad.ipynb": 0.75,  # no entrena: mide cuánto tarda, y eso también cambia
 }
 

@@ -79,6 +79,16 @@ def test_it_ends_at_the_eos_and_keeps_it(mini):
     assert problems(found, model, tokenizer) == []
 
 
+def test_it_can_end_at_another_token_too(mini):
+    model, tokenizer = mini
+    (comma,) = tokenizer(",", add_special_tokens=False).input_ids
+    settings = {"max_new_tokens": 60, "stop": tokenizer.convert_ids_to_tokens(comma)}
+    found = record(model, tokenizer, "Había una vez", settings, **ABOUT)
+    assert len(found.ids) < 60 and [*found.ids].index(comma) == len(found.ids) - 1
+    whole = record(model, tokenizer, "Había una vez", {"max_new_tokens": 60}, **ABOUT)
+    assert found.ids == whole.ids[: len(found.ids)] and problems(found, model, tokenizer) == []
+
+
 def test_recording_touches_no_global_randomness(mini):
     torch.manual_seed(7)
     expected = torch.rand(3)
@@ -305,6 +315,22 @@ def test_the_same_with_another_model_goes_in_the_same_row(made):
     )
     for text in (repr(shown), Reader(shown._repr_html_()).text):
         assert text.count(said) == 1
+
+
+def test_the_recipe_of_an_assistant_says_its_answers(made):
+    recipe = {
+        "command": "python -m tools.training.assistant",
+        "cost": {"seconds": 240, "peak_gb": 4.0},
+        "curve": [[step, 4.0] for step in range(10)] + [[10, 2.0]],
+        "answers": {"tokens": [4, 6], "before": [20.0, 30.0], "after": [10.0, 15.0]},
+    }
+    after = altered(made["voraz"], model="el ajustado", recipe=recipe)
+    shown = Shown((after,), (altered(made["voraz"], model="el chico"),))
+    said = (
+        "el ajustado: python -m tools.training.assistant. 4 minutos, 4,0 GB de memoria. La pérdida, media de cada diez "
+        "pasos: 4,00 → 2,00. Las respuestas de prueba, de 5,00 a 2,50 nats por token."
+    )
+    assert repr(shown).count(said) == 1
 
 
 def test_only_some_are_shown(made, monkeypatch, tmp_path):
