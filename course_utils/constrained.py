@@ -150,7 +150,7 @@ class Grammar:
         return after
 
     def _one_of(self, options: list[bytes], after: dict) -> dict:
-        """Un árbol de prefijos: ninguna opción es el principio de otra, porque acaban en comillas o son true y false."""
+        """Un árbol de prefijos: ninguna opción es el principio de otra, que acaban en comillas o son true y false."""
         end, tree = self._state(after), {}
         for option in options:
             node = tree
@@ -195,12 +195,11 @@ class Grammar:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """A qué estado lleva cada byte, (estados, 257): -1, a ninguno. La última columna deja todo como está."""
-        table = np.full((len(self._rows), 257), -1, dtype=np.int32)
+        """A qué estado lleva cada byte, (estados, 256): -1, a ninguno."""
+        table = np.full((len(self._rows), 256), -1, dtype=np.int32)
         for state, row in enumerate(self._rows):
             for byte, target in row.items():
                 table[state, byte] = target
-            table[state, 256] = state
         return table
 
     def walk(self, data: bytes, state: int | None = None) -> int | None:
@@ -255,7 +254,7 @@ def _is_byte(token: str) -> bool:
 
 
 def _byte_letters() -> dict[str, int]:
-    """La letra con la que GPT-2 escribe cada byte (Radford et al., 2019): los que se ven, tal cual; los demás, detrás."""
+    """La letra con la que GPT-2 escribe cada byte (Radford et al., 2019): los visibles, tal cual; los demás, detrás."""
     seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in seen]
     return {chr(byte): byte for byte in seen} | {chr(256 + k): byte for k, byte in enumerate(hidden)}
@@ -275,22 +274,24 @@ class _Vocabulary:
 
     def alive(self, grammar: Grammar, state: int) -> np.ndarray:
         """Los ids de los tokens que pueden seguir en ese estado."""
-        rows, states = np.arange(len(self.ids)), np.full(len(self.ids), state, dtype=np.int32)
+        rows, states, whole = np.arange(len(self.ids)), np.full(len(self.ids), state, dtype=np.int32), []
         for column in range(self.table.shape[1]):
+            ended = self.table[rows, column] == 256
+            whole.append(rows[ended])
+            rows, states = rows[~ended], states[~ended]
             states = grammar.table[states, self.table[rows, column]]
-            keep = states >= 0
-            rows, states = rows[keep], states[keep]
-            if column and (self.table[rows, column] == 256).all():
+            rows, states = rows[states >= 0], states[states >= 0]
+            if not len(rows):
                 break
-        return self.ids[rows]
+        return self.ids[np.sort(np.concatenate([*whole, rows]))]
 
 
 # ---------------------------------------------------------------- la transformación
 def json_only(schema: Schema | Grammar, tokenizer, prompt_length: int) -> Transform:
     """Solo deja vivos los tokens con los que lo escrito sigue siendo el principio de un JSON válido del esquema.
 
-    Ponla **la primera**: los filtros que van detrás (``top_p``, ``top_k``) escogen entre lo que ella deja. Da a ``generate``
-    ``max_new_tokens=Grammar(esquema).longest + 1`` y el JSON saldrá siempre entero.
+    Ponla **la primera**: los filtros que van detrás (``top_p``, ``top_k``) escogen entre lo que ella deja. Con
+    ``max_new_tokens=Grammar(esquema).longest + 1``, ``generate`` da siempre el JSON entero.
 
     Parameters
     ----------
@@ -304,8 +305,8 @@ def json_only(schema: Schema | Grammar, tokenizer, prompt_length: int) -> Transf
     Raises
     ------
     ValueError
-        Si el esquema no vale, el tokenizador no tiene EOS o ``prompt_length`` no es un entero desde 0. Y, al aplicarla, si
-        lo escrito ya no puede acabar en un JSON válido.
+        Si el esquema no vale, el tokenizador no tiene EOS o ``prompt_length`` no es un entero desde 0. Y, al aplicarla,
+        si lo escrito ya no puede acabar en un JSON válido.
 
     Notes
     -----
@@ -321,7 +322,9 @@ def json_only(schema: Schema | Grammar, tokenizer, prompt_length: int) -> Transf
     def allowed(state: int, size: int) -> torch.Tensor:
         if state not in masks:
             mask = torch.zeros(size, dtype=torch.bool)
-            mask[torch.tensor([eos]) if state == grammar.end else torch.from_numpy(vocabulary.alive(grammar, state))] = True
+            mask[
+                torch.tensor([eos]) if state == grammar.end else torch.from_numpy(vocabulary.alive(grammar, state))
+            ] = True
             masks[state] = mask
         return masks[state]
 

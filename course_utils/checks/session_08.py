@@ -69,7 +69,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 hinted(
                     _mask((PIECES, "", LABELS), (PIECES, "posi", LABELS)),
                     "Mira qué dice tu máscara de la pieza vacía cuando la opción está a medias.",
-                    "Todo texto empieza por «»: por eso startswith dice que sí. El fin solo vale si written es ya una opción.",
+                    "Todo texto empieza por «», y startswith dice que sí. El fin solo vale si written es una opción.",
                     'written in options if piece == "" else any(…)',
                 ),
                 _mask((PIECES, "negativa", LABELS)),
@@ -94,7 +94,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             unchanged("pieces", "written", "options", case=(PIECES, "no", TANGLED)),
             (
                 "Imprime lo que recibe tu función antes y después de llamarla.",
-                "Ordenar con .sort() o quitar con .remove() cambia la lista también fuera: usa sorted() o una lista nueva.",
+                "Con .sort() o .remove() la lista cambia también fuera: usa sorted(), o haz otra.",
             ),
         ),
     ),

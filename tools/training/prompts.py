@@ -59,9 +59,9 @@ def label_scores(model, tokenizer, template: str, texts: list[str]) -> list[list
 # ---------------------------------------------------------------- cuentas
 def problems(seed: int = 8) -> list[dict]:
     """Cuarenta problemas: veinte de dos pasos con números de una cifra y veinte productos de dos cifras."""
-    rng, made = random.Random(seed), []
-    people = "Ana Luis Marta Diego Rosa Hugo Inés Pablo Elena Óscar".split()
-    things = "naranjas canicas libros monedas sellos".split()
+    rng, made = random.Random(seed), []  # noqa: S311 (no es criptografía)
+    people = ["Ana", "Luis", "Marta", "Diego", "Rosa", "Hugo", "Inés", "Pablo", "Elena", "Óscar"]
+    things = ["naranjas", "canicas", "libros", "monedas", "sellos"]
     for k in range(20):
         a, b, c = rng.randint(3, 9), rng.randint(3, 9), rng.randint(1, 3)
         who, what = people[k % 10], things[k % 5]
@@ -95,7 +95,8 @@ _EXAMPLES = (
 
 def sum_prompt(how: str, text: str) -> str:
     shots = "".join(
-        f"Problema: {problem}\nJSON: {json.dumps(answers[how], ensure_ascii=False)}\n\n" for problem, answers in _EXAMPLES
+        f"Problema: {problem}\nJSON: {json.dumps(answers[how], ensure_ascii=False)}\n\n"
+        for problem, answers in _EXAMPLES
     )
     return f"{shots}Problema: {text}\nJSON: "
 
@@ -210,7 +211,7 @@ def intruder_part(model, tokenizer) -> dict:
     return {"order": INTRUDER, "answers": answer(model, tokenizer, intruder_prompts(), CITED)}
 
 
-PARTS = {"cuentas": sums_part, "preguntas": questions_part, "intrusos": intruder_part, "opiniones": reviews_part}
+PARTS = {"opiniones": reviews_part, "preguntas": questions_part, "cuentas": sums_part, "intrusos": intruder_part}
 
 
 def main(argv: list[str] | None = None) -> None:

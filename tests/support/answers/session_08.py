@@ -254,7 +254,7 @@ def hits_divides_by_truthy(found, gold, k):
 
 def hits_range(found, gold, k):
     asked = [(row, g) for row, g in zip(found, gold, strict=True) if g is not None]
-    return sum(any([row[j] == g for j in range(k)]) for row, g in asked) / len(asked)
+    return sum([row[j] for j in range(k)].count(g) > 0 for row, g in asked) / len(asked)
 
 
 def hits_skips_short(found, gold, k):
