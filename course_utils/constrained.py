@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -264,6 +265,7 @@ class _Vocabulary:
     """Los bytes de todos los tokens, en una tabla, para mirarlos a la vez."""
 
     def __init__(self, tokenizer):
+        self.masks: WeakKeyDictionary[Grammar, dict[int, torch.Tensor]] = WeakKeyDictionary()
         self.bytes = token_bytes(tokenizer)
         known = [(k, data) for k, data in enumerate(self.bytes) if data]
         self.ids = np.array([k for k, _ in known])
@@ -284,6 +286,12 @@ class _Vocabulary:
             if not len(rows):
                 break
         return self.ids[np.sort(np.concatenate([*whole, rows]))]
+
+
+@lru_cache(maxsize=4)
+def _vocabulary(tokenizer) -> _Vocabulary:
+    """Segundos con 262 144 tokens: una vez por tokenizador."""
+    return _Vocabulary(tokenizer)
 
 
 # ---------------------------------------------------------------- la transformación
@@ -316,8 +324,8 @@ def json_only(schema: Schema | Grammar, tokenizer, prompt_length: int) -> Transf
     eos = tokenizer.eos_token_id
     require(is_count(prompt_length, 0), f"prompt_length debe ser un entero desde 0 y es {prompt_length!r}.")
     require(eos is not None, "El tokenizador no tiene token de fin (EOS), y sin él no se puede acabar. Usa otro.")
-    vocabulary = _Vocabulary(tokenizer)
-    masks: dict[int, torch.Tensor] = {}
+    vocabulary = _vocabulary(tokenizer)
+    masks = vocabulary.masks.setdefault(grammar, {})  # de un esquema, se calculan una vez por estado
 
     def allowed(state: int, size: int) -> torch.Tensor:
         if state not in masks:
