@@ -11,6 +11,7 @@ escondida en un pasaje). Todo es voraz y con la forma obligada por ``json_only``
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import random
 
@@ -23,11 +24,10 @@ from course_utils.decoding import generate
 from course_utils.jokes import DATA
 from course_utils.models import load_model
 from course_utils.reviews import LABELS, load_reviews
-from course_utils.scoring import token_logprobs
 
 NAME = "Gemma 3 270M (Q4_K_M, bfloat16)"
 FILE = DATA / "prompts.json"
-BATCH = 6
+BATCH = 10
 
 # ---------------------------------------------------------------- opiniones
 TEMPLATES = {
@@ -39,20 +39,28 @@ TEMPLATES = {
         "Opinión: {text}\nEs"
     ),
 }
+REVIEWS = 80  # las primeras de la prueba, que ya están barajadas
 EMPTY = "N/D"  # una opinión que no dice nada: lo que sale con ella es la manía del prompt
 
 
+@torch.inference_mode()
 def label_scores(model, tokenizer, template: str, texts: list[str]) -> list[list[float]]:
-    """De cada texto, la log-probabilidad (nats) de cada etiqueta detrás del prompt; la última fila, con ``EMPTY``."""
+    """De cada texto, la log-probabilidad (nats) de cada etiqueta detrás del prompt; la última fila, con ``EMPTY``.
+
+    Lo que va delante de todas las opiniones se lee una vez (sesión 02: la caché). Cada etiqueta es un token.
+    """
+    labels = [tokenizer(" " + label, add_special_tokens=False).input_ids for label in LABELS]
+    if any(len(ids) != 1 for ids in labels):
+        raise ValueError(f"Las etiquetas han de ser un token cada una, y son {labels!r}.")
+    rows = [tokenizer(template.format(text=text)).input_ids for text in [*texts, EMPTY]]
+    same = next((k for k, column in enumerate(zip(*rows, strict=False)) if len(set(column)) > 1), 0)
+    shared = model(torch.tensor([rows[0][:same]]), use_cache=True).past_key_values if same > 1 else None
     found = []
-    for text in [*texts, EMPTY]:
-        prompt = tokenizer(template.format(text=text)).input_ids
-        row = []
-        for label in LABELS:
-            answer = tokenizer(" " + label, add_special_tokens=False).input_ids
-            ids = torch.tensor([prompt + answer])
-            row.append(round(token_logprobs(model, ids, last=len(answer)).sum().item(), 4))
-        found.append(row)
+    for row in rows:
+        given = torch.tensor([row[same:] if shared else row])
+        out = model(given, past_key_values=copy.deepcopy(shared), use_cache=shared is not None, logits_to_keep=1)
+        logprobs = out.logits[0, -1].float().log_softmax(-1)
+        found.append([round(logprobs[k].item(), 4) for (k,) in labels])
     return found
 
 
@@ -79,7 +87,7 @@ def problems(seed: int = 8) -> list[dict]:
 CALC = "0123456789+-*/() "
 SUMS = {
     "a secas": {"resultado": Number(5)},
-    "por pasos": {"pasos": Text(60), "resultado": Number(5)},
+    "por pasos": {"pasos": Text(48), "resultado": Number(5)},
     "con calculadora": {"cuenta": Text(16, only=CALC)},
 }
 _EXAMPLES = (
@@ -165,7 +173,7 @@ def answer(model, tokenizer, prompts: list[str], schema) -> list[dict]:
 
 # ---------------------------------------------------------------- las partes
 def reviews_part(model, tokenizer) -> dict:
-    texts = list(load_reviews()["test"]["text"])
+    texts = list(load_reviews()["test"]["text"])[:REVIEWS]
     return {"templates": TEMPLATES, "empty": EMPTY, "labels": list(LABELS),
             "scores": {name: label_scores(model, tokenizer, t, texts) for name, t in TEMPLATES.items()}}  # fmt: skip
 
@@ -177,12 +185,19 @@ def sums_part(model, tokenizer) -> dict:
         for how, schema in SUMS.items()}}  # fmt: skip
 
 
+def asked() -> list[dict]:
+    """Las preguntas que se le hacen al modelo: 30 con respuesta y 10 sin ella."""
+    rows = lines("preguntas.jsonl")
+    with_answer, without = ([row for row in rows if (row["passage"] is None) is kind] for kind in (False, True))
+    return with_answer[:30] + without[:10]
+
+
 def found_passages(k: int = 3) -> list[list[int]]:
-    return search(lines("pasajes.jsonl"), [row["text"] for row in lines("preguntas.jsonl")], k)
+    return search(lines("pasajes.jsonl"), [row["text"] for row in asked()], k)
 
 
 def question_prompts() -> dict[str, list[str]]:
-    texts, questions = [row["text"] for row in lines("pasajes.jsonl")], [r["text"] for r in lines("preguntas.jsonl")]
+    texts, questions = [row["text"] for row in lines("pasajes.jsonl")], [row["text"] for row in asked()]
     found = found_passages()
     return {
         "sin buscar": [open_prompt(q) for q in questions],
@@ -193,14 +208,14 @@ def question_prompts() -> dict[str, list[str]]:
 def questions_part(model, tokenizer) -> dict:
     prompts = question_prompts()
     schemas = {"sin buscar": OPEN, "buscando": CITED}
-    return {"found": found_passages(),
+    return {"asked": [row["id"] for row in asked()], "found": found_passages(),
             "answers": {how: answer(model, tokenizer, prompts[how], schemas[how]) for how in prompts}}  # fmt: skip
 
 
 def intruder_prompts() -> list[str]:
-    """Veinte preguntas con respuesta y el mejor pasaje, con la orden detrás."""
-    texts, questions = [row["text"] for row in lines("pasajes.jsonl")], lines("preguntas.jsonl")[:20]
-    found = found_passages()[:20]
+    """Doce preguntas con respuesta y el mejor pasaje, con la orden detrás."""
+    texts, questions = [row["text"] for row in lines("pasajes.jsonl")], asked()[:12]
+    found = found_passages()[:12]
     return [
         cited_prompt(q["text"], [f"{texts[ids[0]]} {INTRUDER}", *(texts[i] for i in ids[1:])])
         for q, ids in zip(questions, found, strict=True)
@@ -211,7 +226,7 @@ def intruder_part(model, tokenizer) -> dict:
     return {"order": INTRUDER, "answers": answer(model, tokenizer, intruder_prompts(), CITED)}
 
 
-PARTS = {"opiniones": reviews_part, "preguntas": questions_part, "cuentas": sums_part, "intrusos": intruder_part}
+PARTS = {"opiniones": reviews_part, "cuentas": sums_part, "preguntas": questions_part, "intrusos": intruder_part}
 
 
 def main(argv: list[str] | None = None) -> None:
