@@ -247,7 +247,7 @@ def retrieved(question: str, passages: Sequence[tuple[str, float]], *, width: in
     drawing.box(ax, 0.1, height - 0.8, 9.0, 0.62, question, PROMPT, fontsize=15)
     for k, (text, score) in enumerate(passages):
         y = height - 1.75 - 0.95 * k
-        shown = "\n".join(textwrap.wrap(textwrap.shorten(text, 2 * width - 4, placeholder=" …"), width)[:2])
+        shown = "\n".join(textwrap.wrap(text, width, max_lines=2, placeholder=" …"))
         drawing.box(ax, 1.35, y, 7.75, 0.75, "", CHOSEN if k == 0 else BLUE)
         drawing.label(ax, 1.5, y + 0.375, shown, fontsize=12, ha="left")
         drawing.label(ax, 0.65, y + 0.375, f"[{k + 1}]  {drawing.number(score)}", fontsize=14)
