@@ -43,7 +43,7 @@ LICENCES = """\
 - El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
-  [chistes][f3], [textos literarios][f4], [novela][f5] y [reseñas][f6].
+  [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6] y [preguntas y pasajes][f7].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
 [f1]: ../course_utils/checkpoints/decoder/README.md
@@ -51,7 +51,8 @@ LICENCES = """\
 [f3]: ../course_utils/data/chistes.md
 [f4]: ../course_utils/data/literarios.md
 [f5]: ../course_utils/data/novela.md
-[f6]: ../course_utils/data/resenas.md"""
+[f6]: ../course_utils/data/resenas.md
+[f7]: ../course_utils/data/preguntas.md"""
 FORK = """\
 Para dar el curso desde tu propio repositorio:
 
