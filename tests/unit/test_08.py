@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
 
@@ -121,6 +122,6 @@ def test_every_stored_answer_has_its_form_and_cites_a_passage_that_exists():
 
 def test_each_problem_has_the_answer_it_says():
     for problem in prompts.problems():
-        numbers = [int(word) for word in problem["text"].replace(",", " ").split() if word.isdigit()]
+        numbers = [int(digits) for digits in re.findall(r"\d+", problem["text"])]
         told = numbers[0] * numbers[1] if problem["kind"] == "producto" else numbers[0] + numbers[1] - numbers[2]
         assert told == problem["answer"]
