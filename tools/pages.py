@@ -44,7 +44,7 @@ LICENCES = """\
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
   [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6], [instrucciones][f7],
-  [pares][f8] y [textos llanos][f9].
+  [preguntas y pasajes][f8], [pares][f9] y [textos llanos][f10].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
 [f1]: ../course_utils/checkpoints/decoder/README.md
@@ -54,8 +54,9 @@ LICENCES = """\
 [f5]: ../course_utils/data/novela.md
 [f6]: ../course_utils/data/resenas.md
 [f7]: ../course_utils/data/instrucciones.md
-[f8]: ../course_utils/data/pares.md
-[f9]: ../course_utils/data/llanos.md"""
+[f8]: ../course_utils/data/preguntas.md
+[f9]: ../course_utils/data/pares.md
+[f10]: ../course_utils/data/llanos.md"""
 FORK = """\
 Para dar el curso desde tu propio repositorio:
 

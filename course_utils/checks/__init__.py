@@ -19,10 +19,22 @@ from . import (
     session_04,
     session_05,
     session_07,
+    session_08,
     session_09,
     session_a1,
     session_a2,
 )
+    session_01,
+    session_02,
+    session_03,
+    session_04,
+    session_05,
+    session_07,
+    session_09,
+    session_a1,
+    session_a2,
+)
+from . import session_01, session_02, session_03, session_04, session_05, session_08, session_a1, session_a2
 from .rules import Outcome, Rule
 from .running import Answer, Stopped, undisturbed
 from .values import Diagnosis, show
@@ -36,6 +48,7 @@ _SESSIONS = (
     session_04,
     session_05,
     session_07,
+    session_08,
     session_09,
 )
 EXERCISES: dict[str, tuple[Rule, ...]] = {k: v for session in _SESSIONS for k, v in session.EXERCISES.items()}
