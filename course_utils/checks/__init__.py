@@ -24,17 +24,6 @@ from . import (
     session_a1,
     session_a2,
 )
-    session_01,
-    session_02,
-    session_03,
-    session_04,
-    session_05,
-    session_07,
-    session_09,
-    session_a1,
-    session_a2,
-)
-from . import session_01, session_02, session_03, session_04, session_05, session_08, session_a1, session_a2
 from .rules import Outcome, Rule
 from .running import Answer, Stopped, undisturbed
 from .values import Diagnosis, show
