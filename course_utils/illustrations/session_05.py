@@ -319,4 +319,4 @@ def sliding_windows(n: int, window: int, stride: int) -> Axes:
 
 def cover() -> Axes:
     """La portada: tres dados, cada uno con más caras."""
-    return perplexity_die({"un dado": 6, "nuestro modelo": 31, "no saber nada": 4096})
+    return perplexity_die({"un dado": 6, "nuestro modelo": 26, "no saber nada": 4096})

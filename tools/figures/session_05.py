@@ -16,10 +16,10 @@ CELLS = (
     "sorpresa-frase",
     "cadena",
     "producto-o-suma",
-    "unigrama",
-    "frases",
     "niveles",
+    "frases",
     "revolver",
+    "unigrama",
     "duelo",
     "voraz-o-muestreo",
     "voraz-o-muestreo-dibujo",
@@ -62,7 +62,7 @@ def portada():
 
 def sorpresa():
     """Una frase y sus palabras revueltas, token a token."""
-    return _surprise("Aquella noche nadie quiso volver a casa.", "quiso volver nadie Aquella a casa. noche")
+    return _surprise("Aquella noche nadie quiso volver a casa.", "Quiso volver nadie aquella a casa noche.")
 
 
 def cadena():
