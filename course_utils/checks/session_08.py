@@ -1,8 +1,10 @@
-"""Reglas de los ejercicios de la sesión 08: la máscara de una lista de opciones y los aciertos entre los k primeros."""
+"""Reglas de los ejercicios de la sesión 08: la máscara de unas opciones, los aciertos entre los k y los vecinos."""
 
 from __future__ import annotations
 
 import functools
+
+import numpy as np
 
 from .rules import Rule, agrees, every, hinted, unchanged
 
@@ -33,6 +35,19 @@ def _hit_at_k(found, gold, k):
 
 
 _rate = functools.partial(agrees, _hit_at_k)
+
+
+# ---------------------------------------------------------------- ejercicio 8.3: los vectores más parecidos
+ALIKE = np.array([[1.0, 0.1], [0.6, 0.8], [-1.0, 0.05], [0.9, -0.5]])
+LONG = np.array([[0.3, 0.0], [2.0, 6.0], [-8.0, 0.5], [1.0, -0.4], [0.2, 0.1]])
+
+
+def _nearest(question, pages, k):
+    cosines = pages @ question / (np.linalg.norm(pages, axis=1) * np.linalg.norm(question))
+    return np.argsort(-cosines)[:k].tolist()
+
+
+_close = functools.partial(agrees, _nearest)
 
 EXERCISES: dict[str, tuple[Rule, ...]] = {
     "8.1": (
@@ -150,6 +165,42 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             (
                 "Imprime found y gold antes y después de llamar a tu función.",
                 "Con .remove(), .pop() o del se cambia la lista de fuera. Haz otra.",
+            ),
+        ),
+    ),
+    "8.3": (
+        Rule(
+            "Devuelve los números de fila, del más parecido al menos",
+            _close(
+                (np.array([1.0, 0.0]), ALIKE, 3), (np.array([0.0, 1.0]), ALIKE, 4), (np.array([1.0, 0.0]), ALIKE, 1)
+            ),
+            (
+                "Con [1, 0] y las filas [1, 0,1], [0,6, 0,8], [−1, 0,05] y [0,9, −0,5], la primera es la fila 0.",
+                "Un coseno por fila, y se ordenan las filas: np.argsort ordena de menor a mayor.",
+                "np.argsort(-cosines)[:k].tolist()",
+            ),
+        ),
+        Rule(
+            "Cuenta la dirección, no lo largo que es el vector",
+            _close((np.array([1.0, 0.2]), LONG, 2), (np.array([0.5, 0.5]), LONG, 3), (np.array([3.0, -1.0]), LONG, 5)),
+            (
+                "Prueba con un vector muy largo que apunte a otro lado: no tiene que ganar.",
+                "El producto escalar crece con la longitud: divídelo entre la de cada fila.",
+                "pages @ question / (np.linalg.norm(pages, axis=1) * np.linalg.norm(question))",
+            ),
+        ),
+        Rule(
+            "k puede ser mayor que el número de filas",
+            _close((np.array([1.0, 0.2]), LONG, 9), (np.array([1.0, 0.2]), LONG[:1], 2)),
+            ("Prueba con k igual a 9 y cinco filas.", "[:9] no falla: se queda con lo que hay."),
+            symptoms=(IndexError, RuntimeError, ValueError),
+        ),
+        Rule(
+            "No modifica lo que recibe",
+            unchanged("question", "pages", case=(np.array([1.0, 0.2]), LONG, 2)),
+            (
+                "Imprime question y pages antes y después de llamar a tu función.",
+                "pages /= … cambia la tabla de fuera; pages = pages / … hace otra.",
             ),
         ),
     ),

@@ -1,5 +1,6 @@
 """Respuestas de la sesión 08: la máscara de unas opciones y los aciertos entre los k primeros."""
 
+import math
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from answers import published
 
-mask_ok, hits_ok = published("08").values()
+mask_ok, hits_ok, near_ok = published("08").values()
 
 
 # ---------------------------------------------------------------- 8.1
@@ -276,6 +277,114 @@ def hits_filters_in_place(found, gold, k):
     return rate
 
 
+# ---------------------------------------------------------------- 8.3
+def near_by_loop(question, pages, k):
+    def cosine(row):
+        dot = sum(float(a) * float(b) for a, b in zip(row, question, strict=True))
+        return dot / math.sqrt(sum(float(a) ** 2 for a in row) * sum(float(b) ** 2 for b in question))
+
+    return sorted(range(len(pages)), key=lambda i: cosine(pages[i]), reverse=True)[:k]
+
+
+def near_by_torch(question, pages, k):
+    cosines = torch.cosine_similarity(torch.from_numpy(pages), torch.from_numpy(question)[None], dim=-1)
+    return cosines.topk(min(k, len(pages))).indices
+
+
+def near_by_units(question, pages, k):
+    units = pages / np.linalg.norm(pages, axis=1, keepdims=True)
+    return tuple(np.argsort(units @ question)[::-1][:k])  # la longitud de la pregunta no cambia el orden
+
+
+def near_by_distance(question, pages, k):
+    units = pages / np.linalg.norm(pages, axis=1, keepdims=True)
+    return np.argsort(np.linalg.norm(units - question / np.linalg.norm(question), axis=1))[:k]
+
+
+def near_nothing(question, pages, k):
+    near_ok(question, pages, k)
+
+
+def near_values(question, pages, k):
+    return sorted(pages @ question, reverse=True)[:k]
+
+
+def near_backwards(question, pages, k):
+    return near_ok(question, pages, len(pages))[::-1][:k]
+
+
+def near_last(question, pages, k):
+    return near_ok(question, pages, len(pages))[-k:]
+
+
+def near_unordered(question, pages, k):
+    return sorted(near_ok(question, pages, k))
+
+
+def near_from_one(question, pages, k):
+    return [i + 1 for i in near_ok(question, pages, k)]
+
+
+def near_only_best(question, pages, k):
+    return near_ok(question, pages, 1)[0]
+
+
+def near_one_more(question, pages, k):
+    return near_ok(question, pages, k + 1)
+
+
+def near_skips_first(question, pages, k):
+    return near_ok(question, pages, k + 1)[1:]
+
+
+def near_mask(question, pages, k):
+    return [i in near_ok(question, pages, k) for i in range(len(pages))]
+
+
+def near_absolute(question, pages, k):
+    cosines = pages @ question / np.linalg.norm(pages, axis=1)
+    return np.argsort(-np.abs(cosines))[:k].tolist()
+
+
+def near_rows(question, pages, k):
+    return pages[near_ok(question, pages, k)]
+
+
+def near_dot(question, pages, k):
+    return np.argsort(-(pages @ question))[:k].tolist()
+
+
+def near_euclid(question, pages, k):
+    return np.argsort(np.linalg.norm(pages - question, axis=1))[:k].tolist()
+
+
+def near_whole_norm(question, pages, k):
+    return np.argsort(-(pages @ question) / np.linalg.norm(pages))[:k].tolist()
+
+
+def near_question_norm(question, pages, k):
+    return np.argsort(-(pages @ question) / np.linalg.norm(question))[:k].tolist()
+
+
+def near_columns(question, pages, k):
+    return np.argsort(-((pages / np.linalg.norm(pages, axis=0)) @ question))[:k].tolist()
+
+
+def near_topk(question, pages, k):
+    cosines = torch.cosine_similarity(torch.from_numpy(pages), torch.from_numpy(question)[None], dim=-1)
+    return cosines.topk(k).indices.tolist()
+
+
+def near_one_by_one(question, pages, k):
+    order = near_ok(question, pages, len(pages))
+    return [order[i] for i in range(k)]
+
+
+def near_in_place(question, pages, k):
+    pages /= np.linalg.norm(pages, axis=1, keepdims=True)
+    return np.argsort(-(pages @ question))[:k].tolist()
+
+
 UNUSUAL = [
     ("8.1", mask_by_loop),
     ("8.1", mask_as_tensor),
@@ -286,6 +395,10 @@ UNUSUAL = [
     ("8.2", hits_with_numpy),
     ("8.2", hits_as_tensor),
     ("8.2", hits_by_rank),
+    ("8.3", near_by_loop),
+    ("8.3", near_by_torch),
+    ("8.3", near_by_units),
+    ("8.3", near_by_distance),
 ]
 
 MISTAKES = [
@@ -333,4 +446,24 @@ MISTAKES = [
     ("8.2", hits_skips_short, 5, "listas de tres"),
     ("8.2", hits_pops, 6, "found"),
     ("8.2", hits_filters_in_place, 6, "gold"),
+    ("8.3", near_nothing, 1, "¿falta el return?"),
+    ("8.3", near_values, 1, "la primera es la fila 0"),
+    ("8.3", near_backwards, 1, "de menor a mayor"),
+    ("8.3", near_last, 1, "de menor a mayor"),
+    ("8.3", near_unordered, 1, "np.argsort"),
+    ("8.3", near_from_one, 1, "la primera es la fila 0"),
+    ("8.3", near_only_best, 1, "la primera es la fila 0"),
+    ("8.3", near_one_more, 1, "[:k]"),
+    ("8.3", near_skips_first, 1, "la primera es la fila 0"),
+    ("8.3", near_mask, 1, "la primera es la fila 0"),
+    ("8.3", near_absolute, 1, "np.argsort"),
+    ("8.3", near_rows, 1, "la primera es la fila 0"),
+    ("8.3", near_dot, 2, "muy largo"),
+    ("8.3", near_euclid, 2, "muy largo"),
+    ("8.3", near_whole_norm, 2, "entre la de cada fila"),
+    ("8.3", near_question_norm, 2, "entre la de cada fila"),
+    ("8.3", near_columns, 2, "axis=1"),
+    ("8.3", near_topk, 3, "[:9] no falla", "raises"),
+    ("8.3", near_one_by_one, 3, "cinco filas", "raises"),
+    ("8.3", near_in_place, 4, "pages = pages / …"),
 ]
