@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05, session_a1, session_a2
+from . import session_01, session_03, session_04, session_05, session_a1, session_a2, session_a3
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -15,11 +15,13 @@ from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
+from .session_a3 import by_place, learning, lens, losses, merging, parameters, shared_heads, tower
 
 __all__ = [
     "alignment",
     "beam_frames",
     "bottleneck",
+    "by_place",
     "chain",
     "changed_word",
     "conveyor",
@@ -29,10 +31,15 @@ __all__ = [
     "inside_transformer",
     "knob_curves",
     "labels_shifted",
+    "learning",
     "left_padded",
+    "lens",
     "looking_back",
     "lora_to_scale",
+    "losses",
+    "merging",
     "nucleus_staircase",
+    "parameters",
     "perplexity_die",
     "power",
     "pruned_too_soon",
@@ -44,11 +51,14 @@ __all__ = [
     "session_05",
     "session_a1",
     "session_a2",
+    "session_a3",
+    "shared_heads",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
     "surprise_chips",
     "top_k_cut",
+    "tower",
     "unrolled",
     "who_moved",
 ]
