@@ -17,6 +17,7 @@ SETUP = [
     "pieza-atencion",
     "pieza-bloque",
     "pieza-gpt",
+    "contar-lineas",
     "cargar",
     "escribir",
 ]
