@@ -50,8 +50,17 @@ def puestos():
 
 
 def torre():
-    """El GPT, de abajo arriba."""
-    return illustrations.tower()
+    """Una capa del GPT, de cerca: entera, la torre no se lee en una pantalla apaisada."""
+    ax = illustrations.tower()
+    low, high = 1.55, 5.55
+    for text in list(ax.texts):
+        if not low < text.get_position()[1] < high:
+            text.remove()
+    ax.plot([1.6, 1.6], [low, high - 0.3], color=drawing.GREY, lw=5, zorder=0.5)
+    drawing.arrow(ax, (1.6, high - 0.35), (1.6, high), color=drawing.GREY, width=5)
+    ax.set_ylim(low, high + 0.05)
+    ax.figure.set_size_inches(6.6, high - low)
+    return ax
 
 
 def lente():
