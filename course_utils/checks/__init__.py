@@ -23,6 +23,7 @@ from . import (
     session_09,
     session_a1,
     session_a2,
+    session_a3,
 )
 from .rules import Outcome, Rule
 from .running import Answer, Stopped, undisturbed
@@ -31,6 +32,7 @@ from .values import Diagnosis, show
 _SESSIONS = (
     session_a1,
     session_a2,
+    session_a3,
     session_01,
     session_02,
     session_03,

@@ -131,18 +131,29 @@ def watched(names: dict | None, forbidden: Mapping[str, str]) -> Iterator[None]:
             raise Endless(f"un bucle que no termina: van {MAX_LINES} líneas ejecutadas")
         return on_line
 
+    def refuse(function):
+        name = forbidden.get(function)
+        if name is not None:
+            raise Refused(f"una llamada a {name}", f"El enunciado pide que lo escribas tú, sin {name}.")
+
     def on_call(frame, event, arg):
         if frame.f_code.co_name in short:
-            name = forbidden.get(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}")
-            if name is not None:
-                raise Refused(f"una llamada a {name}", f"El enunciado pide que lo escribas tú, sin {name}.")
+            refuse(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}")
         return on_line if frame.f_globals is names else None
 
+    def on_call_to_c(frame, event, function):
+        if event == "c_call" and function.__name__ in short:
+            refuse(f"{function.__module__}.{function.__name__}")
+
+    profiler = sys.getprofile()
     sys.settrace(on_call)
+    if short and profiler is None:  # las que no son de Python, solo así se ven
+        sys.setprofile(on_call_to_c)
     try:
         yield
     finally:
         sys.settrace(None)
+        sys.setprofile(profiler)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from . import (
     session_09,
     session_a1,
     session_a2,
+    session_a3,
 )
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
@@ -27,6 +28,7 @@ from .session_07 import answer_mask, by_bits, conversation, curve, intervals, pr
 from .session_09 import classroom, forest, ladder, minimal_pair, strips, timeline
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
+from .session_a3 import by_place, learning, lens, losses, merging, parameters, shared_heads, tower
 
 __all__ = [
     "alignment",
@@ -34,6 +36,7 @@ __all__ = [
     "beam_frames",
     "bottleneck",
     "by_bits",
+    "by_place",
     "chain",
     "changed_word",
     "classroom",
@@ -49,11 +52,16 @@ __all__ = [
     "knob_curves",
     "labels_shifted",
     "ladder",
+    "learning",
     "left_padded",
+    "lens",
     "looking_back",
     "lora_to_scale",
+    "losses",
+    "merging",
     "minimal_pair",
     "nucleus_staircase",
+    "parameters",
     "perplexity_die",
     "power",
     "preference",
@@ -70,6 +78,8 @@ __all__ = [
     "session_09",
     "session_a1",
     "session_a2",
+    "session_a3",
+    "shared_heads",
     "side_by_side",
     "sliding_windows",
     "speculative_dialogue",
@@ -78,6 +88,7 @@ __all__ = [
     "surprise_chips",
     "timeline",
     "top_k_cut",
+    "tower",
     "unrolled",
     "who_moved",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import linecache
 import re
 from functools import cache
 from html import unescape
@@ -38,8 +39,10 @@ def run(session: str, names: list[str], namespace: dict) -> dict:
     """Ejecuta esas celdas en ``namespace``, sin dejar que impriman, y lo devuelve."""
     for name in names:
         code = "".join(find(session, name)["source"])
+        where = f"{session}, {name}"
+        linecache.cache[where] = len(code), None, code.splitlines(keepends=True), where  # para inspect.getsource
         with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(code, f"{session}, {name}", "exec"), namespace)
+            exec(compile(code, where, "exec"), namespace)
     return namespace
 
 
