@@ -1,6 +1,6 @@
 """Lo que la sesión 08 guarda de Gemma, delante de Gemma: se puntúa otra vez y se repite cada elección.
 
-Una de cada cuatro: con dos núcleos son un par de minutos. Sin el perfil mediano se salta en un portátil y falla en
+Una de cada ocho: con dos núcleos es un par de minutos. Sin el perfil mediano se salta en un portátil y falla en
 integración continua.
 """
 
@@ -18,7 +18,7 @@ from tools.training import prompts
 
 pytestmark = pytest.mark.xdist_group("mediano")  # que no se cargue en varios procesos
 STORED = json.loads(prompts.FILE.read_text(encoding="utf-8"))
-EVERY = 4
+EVERY = 8
 
 
 @pytest.fixture(scope="module")
