@@ -12,12 +12,12 @@ import inspect
 import types
 from collections import Counter
 
-from . import session_01, session_02, session_03, session_04, session_05, session_a1, session_a2
+from . import session_01, session_02, session_03, session_04, session_05, session_06, session_a1, session_a2
 from .rules import Outcome, Rule
 from .running import Answer, Stopped, undisturbed
 from .values import Diagnosis, show
 
-_SESSIONS = (session_a1, session_a2, session_01, session_02, session_03, session_04, session_05)
+_SESSIONS = (session_a1, session_a2, session_01, session_02, session_03, session_04, session_05, session_06)
 EXERCISES: dict[str, tuple[Rule, ...]] = {k: v for session in _SESSIONS for k, v in session.EXERCISES.items()}
 FORBIDDEN = {k: v for session in _SESSIONS for k, v in getattr(session, "FORBIDDEN", {}).items()}
 OUR_FAULT = (

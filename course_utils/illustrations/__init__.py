@@ -1,6 +1,6 @@
 """Las ilustraciones del curso: un módulo por sesión. Las comparten el cuaderno y las diapositivas."""
 
-from . import session_01, session_03, session_04, session_05, session_a1, session_a2
+from . import session_01, session_03, session_04, session_05, session_06, session_a1, session_a2
 from .session_01 import changed_word, families, inside_transformer, qkv_strips, who_moved
 from .session_03 import (
     beam_frames,
@@ -42,6 +42,7 @@ __all__ = [
     "session_03",
     "session_04",
     "session_05",
+    "session_06",
     "session_a1",
     "session_a2",
     "side_by_side",

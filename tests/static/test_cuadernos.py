@@ -47,6 +47,7 @@ TRAINS = {
     "profundiza/04_ajuste_fino.ipynb": 0.7,
     "profundiza/A1_recurrentes.ipynb": 0.6,
     "A2_atencion.ipynb": 0.35,
+    "06_clasificacion.ipynb": 0.7,
 }
 
 
