@@ -245,25 +245,6 @@ def test_the_first_layer_of_the_encoder_starts_by_looking_at_its_neighbours():
         assert second[:, head].diagonal(shift, -2, -1).mean() < 0.02
 
 
-WOKEN = ("query.weight", "query.bias", "key.weight")
-
-
-def test_the_other_layers_can_be_woken_up():
-    """Con los estados de dentro, sin senos ni cosenos a la vista, cada cabeza encuentra a su vecino."""
-    args = pretrain.parse(["--role", "encoder", "--output", "x", "--corpus", "x", "--layers", "2"])
-    model = pretrain.build_model(4096, args).eval()
-    ids = torch.randint(5, 4096, (40, 256), generator=torch.Generator().manual_seed(0))
-    before = {name: p.clone() for name, p in model.named_parameters()}
-    pretrain.wake_attention(model, ids[:32])
-    with torch.no_grad():
-        second = model(input_ids=ids[32:], output_attentions=True).attentions[1]  # textos que no ha visto
-    for head, shift in enumerate((-3, 3)):
-        assert second[:, head].diagonal(shift, -2, -1).mean() > 0.4
-    assert (second[:, 2:].max(dim=-1).values < 0.05).all()  # las dos cabezas sin vecino siguen como estaban
-    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
-    assert changed == {"bert.encoder.layer.1.attention.self." + name for name in WOKEN}
-
-
 def test_queries_and_keys_can_have_their_own_decay():
     args = ["--role", "encoder", "--output", "x", "--corpus", "x", "--weight-decay", "0.2", "--weight-decay-qk", "0"]
     args = pretrain.parse(args)
@@ -298,23 +279,6 @@ def test_starts_from_other_weights_and_tokenizer(whole, corpus, tmp_path):
     before, after = weights(output), weights(tmp_path / "t")
     for name in (n for n in before if n.startswith("modelo.")):
         torch.testing.assert_close(after[name], before[name], atol=2e-3, rtol=2e-3)
-
-
-def test_wake_starts_from_other_weights_with_new_queries_and_keys(whole, corpus, tmp_path):
-    role, output = whole
-    if role != "encoder":
-        pytest.skip("solo se despierta al encoder")
-    exported = tmp_path / "modelo"
-    pretrain.main(["--output", str(output), "--export", str(exported)])
-    process = run(
-        corpus, tmp_path / "t", "--steps", "1", "--warmup", "1000000", "--init", str(exported), "--wake", *ENCODER
-    )
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    before, after = weights(output), weights(tmp_path / "t")
-    new = {n for n in before if n.startswith("modelo.") and (after[n] - before[n]).abs().max() > 5e-3}
-    part = "modelo.bert.encoder.layer.1.attention.self."
-    assert {part + "query.weight", part + "key.weight"} <= new <= {part + p for p in WOKEN}
 
 
 @pytest.mark.parametrize(

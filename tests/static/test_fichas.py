@@ -33,16 +33,16 @@ def test_the_models_are_good_enough_to_teach_with(figures):
     assert figures["muestras"]["n_grama_compartido_mas_largo"]["modelo"] <= 20  # no recita sus novelas
 
 
-def test_with_15_per_cent_masked_the_encoder_still_wins_among_five(figures):
-    """Cada hueco le quita contexto, y el decodificador es mayor y ha leído doce veces más."""
+def test_with_15_per_cent_masked_the_encoder_still_wins(figures):
+    """Cada hueco le quita contexto, y al decodificador ninguno."""
     hits = figures["aciertos"]
-    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.01
+    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.2
 
 
 def test_seeing_both_sides_helps_with_one_token_masked(figures):
     hits = figures["aciertos_con_una_mascara"]
     assert hits["posiciones"] >= 2000
-    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.05
+    assert hits["encoder"]["top5"] >= hits["decoder"]["top5"] + 0.25
     assert hits["encoder"]["top1"] > hits["decoder"]["top1"]
 
 

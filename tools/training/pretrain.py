@@ -353,44 +353,6 @@ def look_at_neighbours(model: BertForMaskedLM, scale: float = 0.03, sharpness: f
         layer.key.weight[rows, sines] = layer.key.weight[rows + n, cosines] = sharpness
 
 
-HEADS_LOOK_AT = ((-3, 3), (-1, 1, -4, 4), (-1, 1, -2, 2), (-1, 1, -3, 3), (-1, 1, -2, 2))  # capas 2 a 6, por cabezas
-
-
-@torch.no_grad()
-def wake_attention(model: BertForMaskedLM, inputs: torch.Tensor, sharpness: float = 4.0, ridge: float = 0.1) -> None:
-    """Consultas y claves nuevas en las capas 2 a 6 de un encoder entrenado cuya atención se quedó casi uniforme.
-
-    Cada cabeza mira al vecino que dice `HEADS_LOOK_AT`. Por dentro ya no hay senos ni cosenos, así que la posición se
-    busca donde esté: análisis discriminante lineal de los estados de `inputs` (B, T), con la posición como clase. La
-    clave es lo que el estado dice de su posición y la consulta, lo que dirá el vecino, por mínimos cuadrados.
-    """
-    size = model.config.hidden_size // model.config.num_attention_heads
-    for number, shifts in zip(range(1, model.config.num_hidden_layers), HEADS_LOOK_AT, strict=False):
-        states = model.bert(input_ids=inputs, output_hidden_states=True).hidden_states[number]  # (B, T, H)
-        center = states.mean(dim=(0, 1))
-        states = states - center
-        means = states.mean(dim=0)  # (T, H)
-        inner = (states - means).flatten(0, 1)
-        covariance = inner.T @ inner / len(inner)
-        covariance.diagonal().add_(ridge * covariance.diagonal().mean())
-        values, vectors = torch.linalg.eigh(covariance)
-        white = vectors * values.rsqrt() @ vectors.T  # (H, H)
-        axes = white @ torch.linalg.svd(means @ white, full_matrices=False).Vh[:size].T  # (H, D)
-        told, expected = states @ axes, means @ axes  # (B, T, D) y (T, D)
-        attention = model.bert.encoder.layer[number].attention.self
-        for head, shift in enumerate(shifts):
-            first, last = max(0, -shift), len(means) - max(0, shift)
-            target = expected[first + shift : last + shift].expand(len(told), -1, -1)
-            seen = told[:, first:last].flatten(0, 1)
-            turn = torch.linalg.solve(seen.T @ seen, seen.T @ target.flatten(0, 1))  # (D, D)
-            rows = slice(size * head, size * (head + 1))
-            key, query = axes.T, (axes @ turn).T
-            balance = (key.norm() / query.norm()) ** 0.5
-            attention.key.weight[rows] = sharpness**0.5 / balance * key
-            attention.query.weight[rows] = sharpness**0.5 * balance * query
-            attention.query.bias[rows] = -attention.query.weight[rows] @ center
-
-
 def masked_states(bert, inputs: torch.Tensor, seen: torch.Tensor, positions=None) -> torch.Tensor:
     """Estados finales del encoder donde `seen` (B, T) es cierto, tantos en cada fila: (N, H).
 
@@ -469,9 +431,6 @@ def train(args) -> float:
     if done:
         check_same_run(done[-1], args)
         start = load_state(done[-1], model, optimizers)
-    elif args.wake:
-        tokens = batch_at(ids, 0, 96, args.context - 2, args.seed)[:, 1:]
-        wake_attention(model, mask_at(tokens, 0, 1, args.mask_rate, args.seed)[0].to(accelerator.device))
     if start >= args.steps:
         raise ValueError(f"Este entrenamiento ya llegó al paso {start}. Para seguir, pide más: --steps {2 * start}.")
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
@@ -593,7 +552,6 @@ def parse(argv=None) -> argparse.Namespace:
     parser.add_argument("--export", type=Path, help="no entrena: exporta el último punto de control aquí")
     parser.add_argument("--tokenizer", type=Path, help="usa el tokenizador de este modelo en vez de aprender uno")
     parser.add_argument("--init", type=Path, help="parte de los pesos (y el tokenizador) de este modelo exportado")
-    parser.add_argument("--wake", action="store_true", help="encoder, con --init: las capas 2 a 6 miran a sus vecinos")
     parser.add_argument("--role", choices=["decoder", "encoder", "lstm"], default="decoder", help="GPT-2, BERT o LSTM")
     parser.add_argument("--mask-rate", type=float, default=0.3, help="encoder: fracción de tokens tapados al empezar")
     parser.add_argument("--mask-rate-end", type=float, default=0.15, help="encoder: esa fracción al acabar")
