@@ -25,7 +25,7 @@ from ..figures import cells
 
 CELLS = ["importar", "datos", "suelos", "pliegues", "lstm-de-cero", "codificador", "vectores", "congelado", "ajuste"]
 SYSTEMS = {"bolsa de palabras": "bag", "LSTM de cero": "lstm", "congelado": "frozen", "ajustado": "fine_tune"}
-SEEDS = {"bolsa de palabras": 1, "LSTM de cero": 3, "congelado": 1, "ajustado": 1}
+SEEDS = {"bolsa de palabras": 1, "LSTM de cero": 2, "congelado": 1, "ajustado": 1}
 CURVE = ("bolsa de palabras", "congelado", "ajustado")
 SIZES = (8, 32, 128)
 SYSTEMS_FILE, LLM_FILE = DATA / "clasificacion.json", DATA / "resenas_llm.json"
@@ -82,9 +82,9 @@ def filled(text: str) -> str:
     return TEMPLATE.format(text=text)
 
 
-def examples(names: dict, known: np.ndarray, fold: int) -> list[int]:
-    """Los ``SHOTS`` ejemplos de un pliegue, de los otros cuatro y la mitad de cada etiqueta."""
-    return few_labels(names, known, SHOTS, 100 + fold).tolist()
+def examples(names: dict) -> list[int]:
+    """Los ``SHOTS`` ejemplos, de las de entrenar y la mitad de cada etiqueta: los primeros que salen, sin probar otros."""
+    return few_labels(names, names["train"], SHOTS, 0).tolist()
 
 
 def shown(names: dict, chosen: list[int]) -> str:
@@ -140,16 +140,13 @@ def measure_llm(names: dict, save) -> dict:
         },
     }
     save(found)
-    few = {"examples": [], "empty": [], "scores": [None] * len(texts)}
-    for fold, (known, new) in enumerate(names["FOLDS"]):
-        chosen = examples(names, known, fold)
-        prefix = shown(names, chosen)
-        few["examples"].append(chosen)
-        few["empty"].append(label_logprobs(model, tokenizer, prefix, EMPTY))
-        for i, values in zip(new, label_logprobs(model, tokenizer, prefix, [texts[i] for i in new]), strict=True):
-            few["scores"][int(i)] = values
-        print(f"pliegue {fold}", flush=True)
-    found["few"] = few
+    chosen = examples(names)
+    prefix = shown(names, chosen)
+    found["few"] = {
+        "examples": chosen,
+        "empty": label_logprobs(model, tokenizer, prefix, EMPTY),
+        "scores": label_logprobs(model, tokenizer, prefix, [texts[i] for i in names["test"]]),
+    }
     save(found)
     return found
 
