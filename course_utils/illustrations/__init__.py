@@ -13,6 +13,7 @@ from .session_03 import (
 )
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
+from .session_06 import by_kind, confusion, label_words, ladder, learning_curve, pooled, reliability, word_weights
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
 
@@ -20,24 +21,31 @@ __all__ = [
     "alignment",
     "beam_frames",
     "bottleneck",
+    "by_kind",
     "chain",
     "changed_word",
+    "confusion",
     "conveyor",
     "duel",
     "families",
     "forgetting",
     "inside_transformer",
     "knob_curves",
+    "label_words",
     "labels_shifted",
+    "ladder",
+    "learning_curve",
     "left_padded",
     "looking_back",
     "lora_to_scale",
     "nucleus_staircase",
     "perplexity_die",
+    "pooled",
     "power",
     "pruned_too_soon",
     "qkv_strips",
     "read_twice",
+    "reliability",
     "session_01",
     "session_03",
     "session_04",
@@ -52,4 +60,5 @@ __all__ = [
     "top_k_cut",
     "unrolled",
     "who_moved",
+    "word_weights",
 ]

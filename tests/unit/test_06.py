@@ -1,4 +1,4 @@
-"""Lo que la sesión 06 escribe a mano, frente a numpy, a PyTorch y a SciPy; y lo medido y guardado, entero y de ahora."""
+"""Lo que la sesión 06 escribe a mano, frente a numpy y a la normal; y lo medido y guardado, entero y de ahora."""
 
 import json
 

@@ -10,9 +10,9 @@ from course_utils.illustrations import session_06
 from . import cells
 
 SETUP = (
-    ["importar", "datos", "muestra", "suelos", "suelos-medidos", "pliegues", "pliegues-medidos", "lstm-de-cero"]
-    + ["codificador", "vectores", "congelado", "congelado-medido", "llm-guardado", "llm-medido", "los-seis-medidos"]
-    + ["escalera", "vecinos", "curva-dibujo", "dificultad-dibujo"]
+    *("importar", "datos", "muestra", "suelos", "suelos-medidos", "pliegues", "pliegues-medidos", "lstm-de-cero"),
+    *("codificador", "vectores", "congelado", "congelado-medido", "llm-guardado", "llm-medido", "los-seis-medidos"),
+    *("escalera", "vecinos", "curva-dibujo", "dificultad-dibujo"),
 )
 
 

@@ -83,7 +83,7 @@ def filled(text: str) -> str:
 
 
 def examples(names: dict) -> list[int]:
-    """Los ``SHOTS`` ejemplos, de las de entrenar y la mitad de cada etiqueta: los primeros que salen, sin probar otros."""
+    """Los ``SHOTS`` ejemplos, de las de entrenar y la mitad de cada etiqueta: los primeros que salen."""
     return few_labels(names, names["train"], SHOTS, 0).tolist()
 
 
