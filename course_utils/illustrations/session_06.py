@@ -75,7 +75,8 @@ def ladder(
         middle, low, high = (100 * float(value) for value in values)
         ax.plot([low, high], [row, row], color=color, linewidth=4, alpha=0.55, solid_capstyle="round")
         ax.plot(middle, row, mark, color=color, markersize=11, markeredgewidth=2.5)
-        ax.text(middle, row - 0.24, drawing.number(middle, sign=zero == 0), ha="center", va="bottom", fontsize=_NOTE)
+        ax.text(middle, row - 0.24, drawing.number(middle, sign=zero == 0), ha="center", va="bottom", fontsize=_NOTE,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
     ax.axvline(100 * zero, color="black", linewidth=1.2, linestyle=":")
     ax.text(100 * zero, -0.72, note, ha="center", va="bottom", fontsize=_NOTE)
     ax.set_yticks(range(len(results)), results, fontsize=_WORD, parse_math=False)
@@ -311,9 +312,9 @@ def reliability(
         ax.plot(claimed, found, _LINES.get(_system(name), "x-"), color=COLORS[_system(name)], linewidth=2.5,
                 markersize=9, label=name)  # fmt: skip
     ax.plot([50, 100], [50, 100], color="black", linestyle=":", linewidth=1.2, label="_")
-    ax.text(80, 90, "presume\nlo justo", ha="right", va="center", fontsize=_NOTE)
+    ax.text(93, 86, "presume\nlo justo", ha="left", va="center", fontsize=_NOTE)
     ax.set(xlim=(49, 101), ylim=(40, 101), xlabel="Confianza que dice (%)", ylabel="Aciertos que hay (%)")
-    ax.legend(frameon=False, loc="lower right", fontsize=_NOTE)
+    ax.legend(frameon=False, loc="upper left", fontsize=_NOTE)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -30,9 +30,9 @@ CURVE = ("bolsa de palabras", "congelado", "ajustado")
 SIZES = (8, 32, 128)
 SYSTEMS_FILE, LLM_FILE = DATA / "clasificacion.json", DATA / "resenas_llm.json"
 
-TEMPLATE = "Reseña: {text}\nOpinión:"
-WORDS = (" negativa", " positiva")  # en el orden de las etiquetas, 0 y 1
-EMPTY = ("", "N/A", "[reseña]")  # reseñas que no dicen nada: lo que prefiere el modelo sin leer
+TEMPLATE = "{text}\nEn resumen, una experiencia muy"
+WORDS = (" mala", " buena")  # en el orden de las etiquetas, 0 y 1
+EMPTY = ("", "N/A", "(sin reseña)")  # reseñas que no dicen nada: lo que prefiere el modelo sin leer
 SHOTS = 8
 
 
@@ -57,22 +57,25 @@ def point(names: dict, system: str, size: int, fold: int) -> float:
 
 
 def measure_systems(names: dict, save) -> dict:
-    found = {
-        "recipe": "python -m tools.training.reviews sistemas: las celdas de 06_clasificacion, en cinco pliegues",
-        "encoder": sha256(checkpoint("encoder", "mini") + "/model.safetensors"),
-        "scores": {},
-        "curve": {"sizes": list(SIZES), "accuracy": {name: [] for name in CURVE}},
-    }
+    """Mide lo que falte: lo que ya esté guardado, si es con este codificador, se queda."""
+    encoder = sha256(checkpoint("encoder", "mini") + "/model.safetensors")
+    found = json.loads(SYSTEMS_FILE.read_text(encoding="utf-8")) if SYSTEMS_FILE.is_file() else {}
+    if found.get("encoder") != encoder:
+        found = {
+            "recipe": "python -m tools.training.reviews sistemas: las celdas de 06_clasificacion, en cinco pliegues",
+            "encoder": encoder,
+            "scores": {},
+            "curve": {"sizes": list(SIZES), "accuracy": {name: [] for name in CURVE}},
+        }
     for name, seeds in SEEDS.items():
-        found["scores"][name] = [
-            [round(float(p), 4) for p in names["crossed"](names[SYSTEMS[name]], seed)] for seed in range(seeds)
-        ]
-        save(found)
+        runs = found["scores"].setdefault(name, [])
+        for seed in range(len(runs), seeds):
+            runs.append([round(float(p), 4) for p in names["crossed"](names[SYSTEMS[name]], seed)])
+            save(found)
     for name in CURVE:
-        for size in SIZES:
-            found["curve"]["accuracy"][name].append(
-                [round(point(names, name, size, fold), 4) for fold in range(len(names["FOLDS"]))]
-            )
+        points = found["curve"]["accuracy"][name]
+        for size in SIZES[len(points) :]:
+            points.append([round(point(names, name, size, fold), 4) for fold in range(len(names["FOLDS"]))])
             save(found)
     return found
 
