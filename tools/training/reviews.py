@@ -32,7 +32,7 @@ SYSTEMS_FILE, LLM_FILE = DATA / "clasificacion.json", DATA / "resenas_llm.json"
 
 TEMPLATE = "{text}\nEn resumen, una experiencia muy"
 WORDS = (" mala", " buena")  # en el orden de las etiquetas, 0 y 1
-EMPTY = ("", "N/A", "(sin reseña)")  # reseñas que no dicen nada: lo que prefiere el modelo sin leer
+EMPTY = ("N/A", "(sin reseña)", "…")  # reseñas que no dicen nada: lo que prefiere el modelo sin leer
 SHOTS = 8
 
 
@@ -130,6 +130,8 @@ def label_logprobs(model, tokenizer, prefix: str, texts, *, rows: int = 8) -> li
 def measure_llm(names: dict, save) -> dict:
     model, tokenizer = load_model("decoder", "mediano")
     texts = [str(text) for text in names["texts"]]
+    old = json.loads(LLM_FILE.read_text(encoding="utf-8")) if LLM_FILE.is_file() else {}
+    same = (old.get("template"), old.get("words")) == (TEMPLATE, list(WORDS))  # lo medido con otras palabras no vale
     found = {
         "recipe": "python -m tools.training.reviews llm",
         "model": "Gemma 3 270M (base), Q4_K_M → bfloat16",
@@ -139,7 +141,7 @@ def measure_llm(names: dict, save) -> dict:
         "empty_reviews": list(EMPTY),
         "zero": {
             "empty": label_logprobs(model, tokenizer, "", EMPTY),
-            "scores": label_logprobs(model, tokenizer, "", texts),
+            "scores": old["zero"]["scores"] if same else label_logprobs(model, tokenizer, "", texts),
         },
     }
     save(found)
