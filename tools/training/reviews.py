@@ -26,7 +26,7 @@ from ..figures import cells
 CELLS = ["importar", "datos", "suelos", "pliegues", "lstm-de-cero", "codificador", "vectores", "congelado", "ajuste"]
 SYSTEMS = {"bolsa de palabras": "bag", "LSTM de cero": "lstm", "congelado": "frozen", "ajustado": "fine_tune"}
 SEEDS = {"bolsa de palabras": 1, "LSTM de cero": 2, "congelado": 1, "ajustado": 1}
-CURVE = ("bolsa de palabras", "congelado", "ajustado")
+CURVE = ("bolsa de palabras", "congelado")
 SIZES = (8, 32, 128)
 SYSTEMS_FILE, LLM_FILE = DATA / "clasificacion.json", DATA / "resenas_llm.json"
 
