@@ -5,6 +5,7 @@ from . import (
     session_03,
     session_04,
     session_05,
+    session_06,
     session_07,
     session_08,
     session_09,
@@ -24,6 +25,7 @@ from .session_03 import (
 )
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
+from .session_06 import by_kind, confusion, label_words, ladder, learning_curve, pooled, reliability, word_weights
 from .session_07 import answer_mask, by_bits, conversation, curve, intervals, preference, rounding, stages
 from .session_09 import classroom, forest, ladder, minimal_pair, strips, timeline
 from .session_a1 import conveyor, read_twice, unrolled
@@ -36,10 +38,12 @@ __all__ = [
     "beam_frames",
     "bottleneck",
     "by_bits",
+    "by_kind",
     "by_place",
     "chain",
     "changed_word",
     "classroom",
+    "confusion",
     "conversation",
     "conveyor",
     "curve",
@@ -50,9 +54,11 @@ __all__ = [
     "inside_transformer",
     "intervals",
     "knob_curves",
+    "label_words",
     "labels_shifted",
     "ladder",
     "learning",
+    "learning_curve",
     "left_padded",
     "lens",
     "looking_back",
@@ -63,16 +69,19 @@ __all__ = [
     "nucleus_staircase",
     "parameters",
     "perplexity_die",
+    "pooled",
     "power",
     "preference",
     "pruned_too_soon",
     "qkv_strips",
     "read_twice",
+    "reliability",
     "rounding",
     "session_01",
     "session_03",
     "session_04",
     "session_05",
+    "session_06",
     "session_07",
     "session_08",
     "session_09",
@@ -91,4 +100,5 @@ __all__ = [
     "tower",
     "unrolled",
     "who_moved",
+    "word_weights",
 ]

@@ -49,6 +49,7 @@ TRAINS = {
     "A2_atencion.ipynb": 0.35,
     "07_del_modelo_base_al_asistente.ipynb": 0.35,
     "09_etica_y_sociedad.ipynb": 0.75,  # no entrena: mide cuánto tarda, y eso también cambia
+    "06_clasificacion.ipynb": 0.7,
 }
 
 
