@@ -179,7 +179,7 @@ def _person(ax: Axes, x: float, y: float, color: str, mark: str, radius: float =
         drawing.label(ax, x, y - 0.01, mark, fontsize=85 * radius, fontweight="bold")
 
 
-def ladder(rows: Mapping[str, tuple[float, float]], *, xlabel: str = "Wh por respuesta") -> Axes:
+def energy_scale(rows: Mapping[str, tuple[float, float]], *, xlabel: str = "Wh por respuesta") -> Axes:
     """Energías, de menos a más, en una escala en la que cada paso multiplica por diez; si son un intervalo, una barra.
 
     Parameters

@@ -55,13 +55,13 @@ def test_there_is_a_person_per_person():
 
 
 def test_energies_go_on_a_scale_of_tens():
-    ax = drawn.ladder({"una": (0.24, 0.24), "entre dos": (4.0, 18.0)})
+    ax = drawn.energy_scale({"una": (0.24, 0.24), "entre dos": (4.0, 18.0)})
     assert ax.get_xscale() == "log"
     bars = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
     assert bars == [(0.24, 0.24), (4.0, 18.0)]
     for bad in ({}, {"x": (0, 1)}, {"x": (2, 1)}):
         with pytest.raises(ValueError, match="mayores que cero"):
-            drawn.ladder(bad)
+            drawn.energy_scale(bad)
 
 
 def test_dates_go_in_order_and_the_past_is_green():

@@ -61,7 +61,7 @@ def energia():
     """Lo publicado, lo que costó ajustar el LLM y un litro de agua; lo de este equipo cambia, y no está."""
     names = cells.prepared("09", "importar", "energia-tabla")
     tuned, kettle = tuple(names["tuned"]), names["kettle"]
-    return illustrations.ladder(
+    return illustrations.energy_scale(
         {
             "modelos abiertos\n(Luccioni, 2024)": (0.047, 0.047),
             "Gemini, mediana\n(Google, 2025)": (0.24, 0.24),
