@@ -71,13 +71,3 @@ def curva():
 def dificultad():
     """Aciertos por dificultad."""
     return _drawn("dificultad-dibujo")
-
-
-def confianza():
-    """Aciertos frente a confianza."""
-    return _drawn("confianza-dibujo")
-
-
-def confusion():
-    """Dos matrices de confusión."""
-    return _drawn("confusion-dibujo")
