@@ -18,8 +18,8 @@ def _several(names: str, case: tuple):
     def test(answer):
         received = answer(*copy.deepcopy(case))
         try:
-            whole = not isinstance(received, str | dict) and len(received) == count
-        except TypeError:
+            whole = not isinstance(received, str | dict | set) and len(received) == count
+        except Exception:  # no se deja contar
             whole = False
         if whole:
             return None

@@ -457,7 +457,7 @@ MISTAKES = [
     ("8.3", near_skips_first, 1, "la primera es la fila 0"),
     ("8.3", near_mask, 1, "la primera es la fila 0"),
     ("8.3", near_absolute, 1, "np.argsort"),
-    ("8.3", near_rows, 1, "la primera es la fila 0"),
+    ("8.3", near_rows, 1, "Mira la forma"),
     ("8.3", near_dot, 2, "muy largo"),
     ("8.3", near_euclid, 2, "muy largo"),
     ("8.3", near_whole_norm, 2, "entre la de cada fila"),
