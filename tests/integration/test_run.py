@@ -274,7 +274,8 @@ def test_never_runs_inside_the_repository(course, monkeypatch):
 def test_the_default_notebooks_are_those_of_the_repository():
     for solutions, folder in ((False, ROOT / "notebooks"), (True, ROOT / "notebooks" / "soluciones")):
         found = runner.find_notebooks(solutions=solutions)
-        assert [path.stem[:2] for path in found][:3] == ["A1", "A2", "01"] and set(found) == set(folder.glob("*.ipynb"))
+        assert [path.stem[:2] for path in found][:4] == ["A1", "A2", "A3", "01"]
+        assert set(found) == set(folder.glob("*.ipynb"))
 
 
 def test_home_without_space_and_read_only_clone(course, tmp_path):
