@@ -50,4 +50,4 @@ def test_with_eight_examples(llm, names):
     for place in range(0, 120, 10):
         found = alone(llm, prefix + measured.filled(names["texts"][names["test"][place]]))
         assert found == pytest.approx(LLM["few"]["scores"][place], abs=1e-2), place
-    assert alone(llm, prefix + measured.filled("")) == pytest.approx(LLM["few"]["empty"][0], abs=1e-2)
+    assert alone(llm, prefix + measured.filled(measured.EMPTY[0])) == pytest.approx(LLM["few"]["empty"][0], abs=1e-2)

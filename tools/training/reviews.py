@@ -9,7 +9,6 @@ o quince minutos en dos núcleos, y lo medido se guarda según sale.
 
 from __future__ import annotations
 
-import copy
 import datetime
 import json
 import sys
@@ -96,32 +95,21 @@ def shown(names: dict, chosen: list[int]) -> str:
 
 
 @torch.inference_mode()
-def label_logprobs(model, tokenizer, prefix: str, texts, *, rows: int = 8) -> list[list[float]]:
-    """Log-probabilidad (nats) de cada palabra de ``WORDS`` tras ``prefix`` y cada texto; lo común se lee una vez."""
+def label_logprobs(model, tokenizer, prefix: str, texts, *, rows: int = 4) -> list[list[float]]:
+    """Log-probabilidad (nats) de cada palabra de ``WORDS`` tras ``prefix`` y cada texto."""
     wanted = [tokenizer(word, add_special_tokens=False).input_ids for word in WORDS]
     if any(len(ids) != 1 for ids in wanted):
         raise ValueError(f"Cada etiqueta ha de ser un token, y son {wanted}. Elige otras palabras.")
     wanted = [ids[0] for ids in wanted]
     whole = [tokenizer(prefix + filled(text)).input_ids for text in texts]
-    common = tokenizer(prefix).input_ids
-    if any(ids[: len(common)] != common for ids in whole):
-        raise ValueError(
-            "El principio no se parte igual a solas que con la reseña detrás: acábalo en un salto de línea."
-        )
-    memory = model(input_ids=torch.tensor([common]), use_cache=True).past_key_values
     order, scores = sorted(range(len(whole)), key=lambda i: len(whole[i])), {}
     for start in range(0, len(order), rows):
         group = order[start : start + rows]
         count = torch.tensor([len(whole[i]) for i in group])
-        ids = torch.tensor([whole[i] + [0] * (int(count.max()) - len(whole[i])) for i in group])
-        cache = copy.deepcopy(memory)
-        cache.batch_repeat_interleave(len(group))
-        states = model.base_model(
-            input_ids=ids[:, len(common) :],
-            attention_mask=(torch.arange(ids.size(1)) < count[:, None]).long(),
-            past_key_values=cache,
-        ).last_hidden_state
-        ends = states[torch.arange(len(group)), count - 1 - len(common)]
+        ids = torch.tensor([whole[i] + [0] * (int(count.max()) - len(whole[i])) for i in group])  # relleno, detrás
+        mask = (torch.arange(ids.size(1)) < count[:, None]).long()
+        states = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        ends = states[torch.arange(len(group)), count - 1]
         logprobs = model.get_output_embeddings()(ends).float().log_softmax(-1)[:, wanted].tolist()
         scores |= {i: [round(value, 4) for value in values] for i, values in zip(group, logprobs, strict=True)}
     return [scores[i] for i in range(len(whole))]
