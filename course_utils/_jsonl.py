@@ -42,6 +42,25 @@ def read_jsonl(file: Path, types: Mapping[str, type], *, needed: Sequence[str] =
     return rows
 
 
+def as_dataset(rows: Sequence[Mapping], types: Mapping[str, type], **features):
+    """Las filas, en un ``datasets.Dataset`` con las columnas de ``types``, en su orden.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Como las da ``read_jsonl``.
+    types : mapping of str to type
+        De cada columna, ``int`` o ``str``.
+    **features
+        La columna que no es un entero ni un texto a secas, por ejemplo ``label=ClassLabel(…)``.
+    """
+    from datasets import Dataset, Features, Value
+
+    plain = {name: Value("int64" if kind is int else "string") for name, kind in types.items()}
+    columns = {name: [row[name] for row in rows] for name in types}
+    return Dataset.from_dict(columns, features=Features(plain | features))
+
+
 def _row(line: str, number: int, types: Mapping[str, type], needed: Sequence[str]) -> dict:
     try:
         row = json.loads(line)

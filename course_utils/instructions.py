@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from . import scoring
-from ._jsonl import DATA, read_jsonl
+from ._jsonl import DATA, as_dataset, read_jsonl
 from .finetuning import IGNORED
 from .models import Profile, get_profile
 
@@ -56,17 +56,11 @@ def load_instructions(profile: str | Profile | None = None):
     -----
     Se enseña en la sesión 07.
     """
-    from datasets import Dataset, DatasetDict, Features, Value
+    from datasets import DatasetDict
 
     get_profile(profile)
     parts = _split(read_jsonl(DATA / "instrucciones.jsonl", _TYPES, needed=("instruction", "answer")))
-    features = Features({name: Value("int64" if kind is int else "string") for name, kind in _TYPES.items()})
-    return DatasetDict(
-        {
-            name: Dataset.from_dict({c: [row[c] for row in rows] for c in COLUMNS}, features=features)
-            for name, rows in parts.items()
-        }
-    )
+    return DatasetDict({name: as_dataset(rows, _TYPES) for name, rows in parts.items()})
 
 
 def _split(rows: list[dict]) -> dict[str, list[dict]]:

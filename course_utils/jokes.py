@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from . import _validate as valid
-from ._jsonl import DATA, read_jsonl
+from ._jsonl import DATA, as_dataset, read_jsonl
 from .models import Profile, download, get_profile
 
 _TYPES = {"id": int, "text": str, "keywords": str, "funny": int, "category": str}
@@ -47,7 +47,7 @@ def load_jokes(profile: str | Profile | None = None):
     -----
     Se enseña en la sesión 04.
     """
-    from datasets import Dataset, DatasetDict, Features, Value
+    from datasets import DatasetDict
 
     chosen = get_profile(profile)
     source = os.fspath(chosen.sources.get("jokes", DATA / "chistes.jsonl"))
@@ -58,11 +58,10 @@ def load_jokes(profile: str | Profile | None = None):
     repeated = {j for _, j, _ in near_duplicates([row["text"] for row in rows])}
     kept = [row for i, row in enumerate(rows) if i not in repeated]
     order = np.random.default_rng(_SEED).permutation(len(kept))
-    features = Features({name: Value("int64" if kind is int else "string") for name, kind in _TYPES.items()})
     parts, start = {}, 0
     for name, share in [*_SHARES.items(), ("train", 1.0)]:
         chosen = [kept[i] for i in order[start : start + round(share * len(kept))]]
-        parts[name] = Dataset.from_dict({c: [row[c] for row in chosen] for c in COLUMNS}, features=features)
+        parts[name] = as_dataset(chosen, _TYPES)
         start += len(chosen)
     return DatasetDict({name: parts[name] for name in ("train", "validation", "test")})
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ._jsonl import DATA, read_jsonl
+from ._jsonl import DATA, as_dataset, read_jsonl
 from .models import Profile, get_profile
 
 _TYPES = {"id": int, "text": str, "label": str, "topic": str, "country": str, "difficulty": str}
@@ -40,18 +40,12 @@ def load_reviews(profile: str | Profile | None = None):
     -----
     Se enseña en las sesiones A1 y 06.
     """
-    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+    from datasets import ClassLabel, DatasetDict
 
     get_profile(profile)
     parts = _split(read_jsonl(DATA / "resenas.jsonl", _TYPES))
-    features = {name: Value("int64" if kind is int else "string") for name, kind in _TYPES.items()}
-    features["label"] = ClassLabel(names=list(LABELS))
-    return DatasetDict(
-        {
-            name: Dataset.from_dict({c: [row[c] for row in rows] for c in COLUMNS}, features=Features(features))
-            for name, rows in parts.items()
-        }
-    )
+    label = ClassLabel(names=list(LABELS))
+    return DatasetDict({name: as_dataset(rows, _TYPES, label=label) for name, rows in parts.items()})
 
 
 def _split(rows: list[dict]) -> dict[str, list[dict]]:

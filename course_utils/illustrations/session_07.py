@@ -148,9 +148,8 @@ def intervals(groups: Mapping[str, tuple[float, float, float]], *, xlabel: str, 
         ax.plot([low, high], [-y, -y], color=color, linewidth=4, alpha=0.45, solid_capstyle="butt")
         ax.plot(mean, -y, "o", color=color, markersize=10)
         ax.annotate(drawing.number(mean, 2), (mean, -y), (0, 10), textcoords="offset points", ha="center", fontsize=13)
-    ax.set_yticks([-y for y in range(len(groups))], list(groups))
-    ax.set(xlabel=xlabel, ylim=(-len(groups) + 0.4, 0.7))
     drawing.with_comma(ax).set_yticks([-y for y in range(len(groups))], list(groups))
+    ax.set(xlabel=xlabel, ylim=(-len(groups) + 0.4, 0.7))
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return ax

@@ -78,6 +78,7 @@ def forest(rows: Mapping[str, tuple[float, float, float]], *, xlabel: str, ends:
     if not rows or not all(low <= mean <= high for mean, low, high in rows.values()):
         raise ValueError(f"Cada fila es (media, abajo, arriba), y hay al menos una; he recibido {dict(rows)!r}.")
     ax = plots._axes(None, 7.2, 0.52 * len(rows) + 1.5)  # noqa: SLF001
+    drawing.with_comma(ax)
     ax.axvline(0, color="black", linewidth=1.2, zorder=1)
     for k, (mean, low, high) in enumerate(rows.values()):
         color = drawing.ORANGE if low > 0 or high < 0 else "#777777"
@@ -90,7 +91,6 @@ def forest(rows: Mapping[str, tuple[float, float, float]], *, xlabel: str, ends:
     left, right = ends
     ax.set_title(f"← {left}" if left else "", loc="left", fontsize=_NOTE)
     ax.set_title(f"{right} →" if right else "", loc="right", fontsize=_NOTE)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace(".", ",").replace("-", "−")))
     return ax
 
 
