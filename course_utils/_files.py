@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -112,3 +113,9 @@ def sha256(file: Path) -> str:
     """SHA-256 de un fichero, en hexadecimal."""
     with Path(file).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(value) -> str:
+    """Una huella corta de lo que cabe en JSON, la misma en cualquier orden de las claves: 16 cifras hexadecimales."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

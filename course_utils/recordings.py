@@ -8,7 +8,6 @@ modelo pequeño.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 import torch
 
 from . import decoding, scoring
+from ._files import fingerprint
 from ._look import check_mark, number
 from .cards import Card, columns, lines, pieces
 from .models import load_model
@@ -119,7 +119,7 @@ def load(name: str, folder: Path = FOLDER) -> tuple[Recording, ...]:
         raise ValueError(f"No hay grabaciones con el nombre {name!r}. Las que hay: {', '.join(there)}.")
     rows = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     for position, row in enumerate(rows):
-        if row.pop("sha256", None) != _digest(row):
+        if row.pop("sha256", None) != fingerprint(row):
             raise ValueError(
                 f"La grabación {position} de {name!r} ({row.get('label')!r}) se ha editado a mano, y así no dice lo "
                 f"que escribió el modelo. Recupérala con git, o grábala otra vez: python -m tools.record {name}."
@@ -130,17 +130,12 @@ def load(name: str, folder: Path = FOLDER) -> tuple[Recording, ...]:
 def dump(recordings: Sequence[Recording]) -> str:
     """El contenido del fichero de un grupo: una grabación por línea, cada una con su suma."""
     rows = [asdict(recording) for recording in recordings]
-    lines = [json.dumps(row | {"sha256": _digest(row)}, ensure_ascii=False) for row in rows]
+    lines = [json.dumps(row | {"sha256": fingerprint(row)}, ensure_ascii=False) for row in rows]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def _from_json(row: dict) -> Recording:
     return Recording(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-
-
-def _digest(row: dict) -> str:
-    text = json.dumps(row, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------- grabar

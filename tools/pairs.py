@@ -8,13 +8,12 @@ Necesita el modelo (`make llm`) y tarda unos minutos. Una prueba de integración
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 
 import torch
 
 from course_utils import detector, pairs
-from course_utils._files import atomic_write
+from course_utils._files import atomic_write, fingerprint
 from course_utils._jsonl import DATA
 from course_utils.models import load_model
 from course_utils.scoring import perplexity
@@ -24,8 +23,7 @@ FILE = DATA / "pares_mediano.json"
 
 def texts_hash() -> str:
     """Una huella de los pares y de los textos: si cambian, hay que volver a puntuar."""
-    everything = json.dumps([pairs.load_pairs(), detector.load_groups()], ensure_ascii=False, sort_keys=True)
-    return hashlib.sha256(everything.encode()).hexdigest()[:16]
+    return fingerprint([pairs.load_pairs(), detector.load_groups()])
 
 
 def measured(model, tokenizer, rows=None, groups=None) -> dict:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import subprocess
@@ -30,7 +29,7 @@ import torch
 import course_utils
 from course_utils import recordings
 from course_utils.__main__ import _parser
-from course_utils._files import atomic_write
+from course_utils._files import atomic_write, fingerprint
 from course_utils.instructions import GEMMA_END, GEMMA_TEMPLATE, chat_prompt
 from course_utils.jokes import load_jokes
 from course_utils.models import load_model
@@ -349,8 +348,7 @@ def recipe(command: str, output: Path) -> dict:
 def texts() -> dict:
     """Los chistes: cuántos hay en cada partición, y la suma de todos en su orden."""
     parts = {name: list(part["text"]) for name, part in load_jokes("mini").items()}
-    whole = json.dumps(parts, ensure_ascii=False, sort_keys=True).encode("utf-8")
-    return {name: len(part) for name, part in parts.items()} | {"sha256": hashlib.sha256(whole).hexdigest()[:16]}
+    return {name: len(part) for name, part in parts.items()} | {"sha256": fingerprint(parts)}
 
 
 def tune(command: str, output: Path, model, tokenizer) -> tuple[dict, torch.nn.Module]:

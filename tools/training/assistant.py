@@ -9,7 +9,6 @@ par de prueba, la sorpresa de su respuesta antes y después. El adaptador sale d
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments, logging
 
-from course_utils._files import atomic_write
+from course_utils._files import atomic_write, fingerprint
 from course_utils._machine import peak_memory
 from course_utils.finetuning import add_lora, check_output_dir
 from course_utils.instructions import GEMMA_END, GEMMA_TEMPLATE, answer_nll, chat_examples, load_instructions
@@ -31,8 +30,7 @@ OPTIONS = {"rank": 8, "epochs": 2, "batch": 8, "lr": 0.0005, "warmup": 0.1, "see
 def texts() -> dict:
     """Los pares: cuántos hay en cada partición, y la suma de todos en su orden."""
     parts = {name: [[row["instruction"], row["answer"]] for row in part] for name, part in load_instructions().items()}
-    whole = json.dumps(parts, ensure_ascii=False, sort_keys=True).encode("utf-8")
-    return {name: len(part) for name, part in parts.items()} | {"sha256": hashlib.sha256(whole).hexdigest()[:16]}
+    return {name: len(part) for name, part in parts.items()} | {"sha256": fingerprint(parts)}
 
 
 def tune(output: Path, options: dict = OPTIONS) -> dict:

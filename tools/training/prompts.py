@@ -11,7 +11,6 @@ escondida en un pasaje). Todo es voraz y con la forma obligada por ``json_only``
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import random
 
@@ -24,6 +23,8 @@ from course_utils.decoding import generate
 from course_utils.jokes import DATA
 from course_utils.models import load_model
 from course_utils.reviews import LABELS, load_reviews
+
+from .reviews import label_logprobs
 
 NAME = "Gemma 3 270M (Q4_K_M, bfloat16)"
 FILE = DATA / "prompts.json"
@@ -43,25 +44,10 @@ REVIEWS = 80  # las primeras de la prueba, que ya están barajadas
 EMPTY = "N/D"  # una opinión que no dice nada: lo que sale con ella es la manía del prompt
 
 
-@torch.inference_mode()
 def label_scores(model, tokenizer, template: str, texts: list[str]) -> list[list[float]]:
-    """De cada texto, la log-probabilidad (nats) de cada etiqueta detrás del prompt; la última fila, con ``EMPTY``.
-
-    Lo que va delante de todas las opiniones se lee una vez (sesión 02: la caché). Cada etiqueta es un token.
-    """
-    labels = [tokenizer(" " + label, add_special_tokens=False).input_ids for label in LABELS]
-    if any(len(ids) != 1 for ids in labels):
-        raise ValueError(f"Las etiquetas han de ser un token cada una, y son {labels!r}.")
-    rows = [tokenizer(template.format(text=text)).input_ids for text in [*texts, EMPTY]]
-    same = next((k for k, column in enumerate(zip(*rows, strict=False)) if len(set(column)) > 1), 0)
-    shared = model(torch.tensor([rows[0][:same]]), use_cache=True).past_key_values if same > 1 else None
-    found = []
-    for row in rows:
-        given = torch.tensor([row[same:] if shared else row])
-        out = model(given, past_key_values=copy.deepcopy(shared), use_cache=shared is not None, logits_to_keep=1)
-        logprobs = out.logits[0, -1].float().log_softmax(-1)
-        found.append([round(logprobs[k].item(), 4) for (k,) in labels])
-    return found
+    """De cada texto, la log-probabilidad (nats) de cada etiqueta detrás del prompt; la última fila, con ``EMPTY``."""
+    filled = [template.format(text=text) for text in [*texts, EMPTY]]
+    return label_logprobs(model, tokenizer, filled, [f" {label}" for label in LABELS])
 
 
 # ---------------------------------------------------------------- cuentas

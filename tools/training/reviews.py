@@ -95,13 +95,13 @@ def shown(names: dict, chosen: list[int]) -> str:
 
 
 @torch.inference_mode()
-def label_logprobs(model, tokenizer, prefix: str, texts, *, rows: int = 4) -> list[list[float]]:
-    """Log-probabilidad (nats) de cada palabra de ``WORDS`` tras ``prefix`` y cada texto."""
-    wanted = [tokenizer(word, add_special_tokens=False).input_ids for word in WORDS]
+def label_logprobs(model, tokenizer, prompts, words=WORDS, *, rows: int = 4) -> list[list[float]]:
+    """Log-probabilidad (nats) de cada palabra de ``words``, que es un token, detrás de cada *prompt*."""
+    wanted = [tokenizer(word, add_special_tokens=False).input_ids for word in words]
     if any(len(ids) != 1 for ids in wanted):
         raise ValueError(f"Cada etiqueta ha de ser un token, y son {wanted}. Elige otras palabras.")
     wanted = [ids[0] for ids in wanted]
-    whole = [tokenizer(prefix + filled(text)).input_ids for text in texts]
+    whole = [tokenizer(prompt).input_ids for prompt in prompts]
     order, scores = sorted(range(len(whole)), key=lambda i: len(whole[i])), {}
     for start in range(0, len(order), rows):
         group = order[start : start + rows]
@@ -128,8 +128,8 @@ def measure_llm(names: dict, save) -> dict:
         "words": list(WORDS),
         "empty_reviews": list(EMPTY),
         "zero": {
-            "empty": label_logprobs(model, tokenizer, "", EMPTY),
-            "scores": old["zero"]["scores"] if same else label_logprobs(model, tokenizer, "", texts),
+            "empty": label_logprobs(model, tokenizer, map(filled, EMPTY)),
+            "scores": old["zero"]["scores"] if same else label_logprobs(model, tokenizer, map(filled, texts)),
         },
     }
     save(found)
@@ -137,8 +137,8 @@ def measure_llm(names: dict, save) -> dict:
     prefix = shown(names, chosen)
     found["few"] = {
         "examples": chosen,
-        "empty": label_logprobs(model, tokenizer, prefix, EMPTY),
-        "scores": label_logprobs(model, tokenizer, prefix, [texts[i] for i in names["test"]]),
+        "empty": label_logprobs(model, tokenizer, [prefix + filled(text) for text in EMPTY]),
+        "scores": label_logprobs(model, tokenizer, [prefix + filled(texts[i]) for i in names["test"]]),
     }
     save(found)
     return found
