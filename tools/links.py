@@ -114,7 +114,8 @@ def _read(key: str, fields: dict) -> Link:
     if ("authors" in fields) != ("year" in fields) or fields.get("authors", ["x"]) == []:
         raise problem("un artículo lleva authors y year; otra página, ninguno de los dos.")
     prefix = {"url": "", "arxiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}[places[0]]
-    return Link(key, **fields | {"url": prefix + value, "authors": tuple(fields.get("authors", ()))})
+    url = prefix + value.replace("(", "%28").replace(")", "%29")  # un paréntesis cerraría el enlace de Markdown
+    return Link(key, **fields | {"url": url, "authors": tuple(fields.get("authors", ()))})
 
 
 def find_link(links: dict[str, Link], key: str) -> Link:

@@ -51,6 +51,12 @@ def test_addresses_come_from_arxiv_doi_or_url(tmp_path):
     assert [link.is_paper for link in loaded.values()] == [True, False, True]
 
 
+def test_a_parenthesis_does_not_close_the_link(tmp_path):
+    link = links.load_links(write(tmp_path, GOOD + f'[d]\n{PAPER}doi = "10.1016/S2589-7500(23)00023-7"\n'))["d"]
+    assert link.url == "https://doi.org/10.1016/S2589-7500%2823%2900023-7"
+    assert link.doi == "10.1016/S2589-7500(23)00023-7"  # en la bibliografía se lee entero
+
+
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
