@@ -1,0 +1,147 @@
+"""De un cuaderno, la página de su sesión: lo mismo que se lee en Jupyter, con lo que en una página hace falta."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import ROOT, pages
+from . import paths
+from .quizzes import quiz_form
+
+WITH_TOUR = {"01", "02", "03", "04", "05"}  # las sesiones con recorrido en el laboratorio
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Un cuaderno y lo que su página dice de él: la sesión, si es la que profundiza, y qué entrena cada ejercicio."""
+
+    session: pages.Session
+    deep: bool
+    trains: dict[str, str]
+    root: Path = ROOT
+
+    @property
+    def notebook(self) -> str:
+        return f"notebooks/{'profundiza/' if self.deep else ''}{self.session.stem}.ipynb"
+
+    @property
+    def exercises(self) -> tuple[pages.Exercise, ...]:
+        return self.session.deep.exercises if self.deep else self.session.exercises
+
+
+def render_lesson(lesson: Lesson, figures: Path, built_slides: set[str]) -> str:
+    """El cuaderno que Sphinx convierte en la página; escribe sus imágenes en ``figures``."""
+    notebook = json.loads((lesson.root / lesson.notebook).read_text(encoding="utf-8"))
+    cells = [new for cell in notebook["cells"] for new in render_cell(cell, lesson, figures)]
+    cells.insert(1, markdown("ficha", raw(summary_card(lesson, built_slides))))
+    return json.dumps(notebook | {"cells": cells}, ensure_ascii=False)
+
+
+def markdown(name: str, text: str) -> dict:
+    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+
+
+def raw(text: str) -> str:
+    return f"```{{raw}} html\n{text}\n```"
+
+
+def render_cell(cell: dict, lesson: Lesson, figures: Path) -> list[dict]:
+    """Una celda tal como se ve en la página: puede dar varias, o ninguna."""
+    source, name = "".join(cell["source"]), cell["id"]
+    if cell["cell_type"] == "markdown":
+        return [cell | {"source": paths.to_site(source, lesson.notebook, lesson.root)}]
+    if quiz := re.search(r"quizzes/(\w+)\.json", source):
+        path = lesson.root / "notebooks" / "quizzes" / f"{quiz[1]}.json"
+        when = "antes de empezar" if quiz[1].endswith("antes") else "al acabar"
+        return [markdown(name, raw(quiz_form(path, f"Cuestionario: {when}")))]
+    depth = "../../" if lesson.deep else "../"
+    shown = cell | {"outputs": [show_image(output, figures, depth) for output in cell["outputs"]]}
+    return [shown, *([markdown(f"{name}-donde", raw(where_to_try(lesson)))] if name.startswith("comprueba-") else [])]
+
+
+def show_image(output: dict, figures: Path, depth: str) -> dict:
+    """Una salida con la imagen en un archivo aparte, que se carga al llegar a ella, con su descripción y su tamaño."""
+    data = output.get("data", {}).get("image/png")
+    if data is None:
+        return output
+    content = base64.b64decode("".join(data))
+    width, height = struct.unpack(">II", content[16:24])  # la cabecera de un PNG
+    name = hashlib.sha256(content).hexdigest()[:16] + ".png"
+    (figures / name).write_bytes(content)
+    alt = html.escape(output["metadata"].get("image/png", {}).get("alt", ""))
+    image = f'<img class="figura" src="../figuras/{name}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
+    return output | {"data": {"text/html": image}, "metadata": {}}
+
+
+def where_to_try(lesson: Lesson) -> str:
+    """Debajo de cada ejercicio: dónde se hace. La comprobación y las pistas son Python, y aquí no lo hay."""
+    return (
+        '<p class="donde">Se escribe y se comprueba con Python, que es quien da las pistas: '
+        f'<a href="{paths.colab(lesson.notebook, lesson.root)}">ábrelo en Colab</a> o, en tu equipo, con '
+        "<code>make lab</code>.</p>"
+    )
+
+
+def summary_card(lesson: Lesson, built_slides: set[str]) -> str:
+    """La ficha de la página: cuánto dura, dónde se abre, ejercicios, laboratorio y diapositivas."""
+    session, root = lesson.session, lesson.root
+    solved = f"{paths.github(root)}/blob/main/notebooks/soluciones/{lesson.notebook.removeprefix('notebooks/')}"
+    tour = f"?recorrido={session.code}" if session.code in WITH_TOUR else ""
+    duration = session.deep.duration if lesson.deep else session.duration
+    parts = [
+        f'<p class="acciones"><a class="boton" href="{paths.colab(lesson.notebook, root)}">Abrir en Colab</a>\n'
+        f'<a class="boton secundario" href="../lab/index.html{tour}">Probar en el laboratorio</a></p>',
+        f"<dl>\n<dt>Duración</dt><dd>{duration}</dd>",
+        f"<dt>Ejercicios</dt><dd>{exercise_links(lesson)}</dd>",
+    ]
+    if lesson.deep:
+        parts.append(
+            f'<dt>La sesión</dt><dd><a href="../sesiones/{session.stem}.html">{html.escape(session.heading)}</a></dd>'
+        )
+    elif session.deep:
+        parts.append(
+            f'<dt>Para ir más lejos</dt><dd><a href="../profundiza/{session.stem}.html">Profundiza: '
+            f"{inline(session.deep.title)}</a></dd>"
+        )
+    parts.append(
+        f'<dt>El cuaderno</dt><dd><a href="{paths.github(root)}/blob/main/{lesson.notebook}">en GitHub</a> · '
+        f'<a href="{solved}">resuelto</a></dd>\n</dl>'
+    )
+    if not lesson.deep:
+        parts.append(slides_box(session, built_slides))
+    body = "\n".join(parts)
+    return f'<aside class="ficha" aria-label="Ficha de la sesión">\n{body}\n</aside>'
+
+
+def exercise_links(lesson: Lesson) -> str:
+    found = [
+        f'<a href="#ejercicio-{e.number.lower().replace(".", "-")}" title="{html.escape(lesson.trains[e.number])}">'
+        f"{e.number}</a> {inline(lesson.trains[e.number])}"
+        for e in lesson.exercises
+    ]
+    return "<br>".join(found) or "ninguno: es para leer y mirar"
+
+
+def inline(text: str) -> str:
+    """El poco Markdown que llevan los títulos: cursiva y código."""
+    text = re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html.escape(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+
+
+def slides_box(session: pages.Session, built: set[str]) -> str:
+    """Las diapositivas, que no se cargan hasta que se abren; si no están hechas, se dice."""
+    if session.stem not in built:
+        return '<p class="nota">Las diapositivas no están en esta copia del sitio: las hace <code>make slides</code>.</p>'
+    where = f"../diapositivas/{session.stem}"
+    return (
+        f'<details class="diapositivas"><summary>Ver las diapositivas</summary>\n<iframe src="{where}.html" '
+        f'loading="lazy" title="Diapositivas: {html.escape(session.heading.replace("`", "").replace("*", ""))}"></iframe>\n</details>\n'
+        f'<p class="acciones"><a href="{where}.html">A pantalla completa</a> · <a href="{where}.pdf">En PDF</a></p>'
+    )
