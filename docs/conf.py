@@ -15,7 +15,7 @@ author = "Quienes contribuyen al curso"
 copyright = "quienes contribuyen al curso: el código, con licencia MIT; lo demás, con CC BY 4.0"  # noqa: A001
 language = "es"
 extensions = ["myst_nb", "tools.site.extension"]
-exclude_patterns = ["extra"]
+exclude_patterns = ["extra", "static"]
 
 # Los cuadernos se enseñan como están guardados: aquí no se ejecuta nada.
 nb_execution_mode = "off"
@@ -30,8 +30,8 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 html_theme = "sphinx_book_theme"
 html_title = project
-html_static_path = [str(ROOT / "docs" / "_static")]
-html_css_files = ["sitio.css"]
+html_static_path = ["_static"]
+html_css_files = ["letra/letra.css", "sitio.css"]
 html_js_files = [("cuestionario.js", {"defer": "defer"})]
 html_math_renderer = "mathml"
 html_copy_source = False

@@ -41,6 +41,7 @@ def build(output: Path, work: Path) -> int:
     write_sources(work / "fuente")
     options = ["-W", "--keep-going", "-q", "-j", "auto", "-d", str(work / "doctrees")]
     options += ["-D", f"html_extra_path={work / 'fuente' / 'extra'}"]
+    options += ["-D", f"html_static_path={ROOT / 'docs' / '_static'},{work / 'fuente' / 'static'}"]
     return sphinx_build(["-b", "html", "-c", str(ROOT / "docs"), *options, str(work / "fuente"), str(output)])
 
 

@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from course_utils.drawing import number
+from course_utils._look import number
 
 from .. import ROOT, links
 

@@ -31,4 +31,6 @@ def finish_html(text: str, name: str) -> str:
             text = text.replace(old, new)
     for script in UNUSED + (() if name == "search" else ONLY_SEARCH):
         text = re.sub(rf'[ \t]*<script[^>]*src="[^"]*{re.escape(script)}[^"]*"></script>\n?', "", text)
+    if name == "search" and "buscar.js" not in text:
+        text = text.replace("</body>", '<script src="_static/buscar.js"></script>\n</body>')
     return re.sub(r"<img (?![^>]*\bloading=)", '<img loading="lazy" ', text)

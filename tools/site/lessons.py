@@ -41,6 +41,7 @@ def render_lesson(lesson: Lesson, figures: Path, built_slides: set[str]) -> str:
     notebook = json.loads((lesson.root / lesson.notebook).read_text(encoding="utf-8"))
     cells = [new for cell in notebook["cells"] for new in render_cell(cell, lesson, figures)]
     cells.insert(1, markdown("ficha", raw(summary_card(lesson, built_slides))))
+    notebook["metadata"]["language_info"]["pygments_lexer"] = "ipython3"  # conoce «!pip» y «%cd»
     return json.dumps(notebook | {"cells": cells}, ensure_ascii=False)
 
 

@@ -55,11 +55,33 @@ def lessons(root: Path = ROOT) -> list[Lesson]:
     return [Lesson(session, deep, trains, root) for session in sessions for deep in ([False, True] if session.deep else [False])]
 
 
+def write_parts(folder: Path, root: Path = ROOT) -> bool:
+    """La letra, si npm la ha traído, y lo que da vida a la portada, si está; dice si está."""
+    fonts = root / "slides/node_modules/@fontsource/atkinson-hyperlegible/files"
+    letter, faces = folder / "static" / "letra", ""
+    letter.mkdir(parents=True, exist_ok=True)
+    for weight in (400, 700):
+        font = fonts / f"atkinson-hyperlegible-latin-{weight}-normal.woff2"
+        if font.is_file():
+            shutil.copy2(font, letter / font.name)
+            faces += (
+                f'@font-face {{ font-family: "Atkinson Hyperlegible"; font-weight: {weight}; font-display: swap; '
+                f'src: url("{font.name}") format("woff2"); }}\n'
+            )
+    write_if_changed(letter / "letra.css", faces or "/* sin letra propia: la del sistema */")
+    alive = sorted((root / "docs").glob("portada.*"))
+    for path in alive:
+        shutil.copy2(path, folder / "extra" / path.name)
+    return bool(alive)
+
+
 def write_sources(folder: Path, root: Path = ROOT) -> list[Path]:
     """Escribe todo en ``folder`` y quita lo que sobra; devuelve los archivos que hay."""
     figures = folder / "extra" / "figuras"
     figures.mkdir(parents=True, exist_ok=True)
     texts = written_pages(root) | site_pages.render_guide(root)
+    if write_parts(folder, root):
+        texts["index.md"] += '\n```{raw} html\n<script type="module" src="portada.js"></script>\n```\n'
     texts["index.md"] += "\n" + site_pages.render_toctrees(root)
     texts |= {
         "sesiones/index.md": site_pages.render_map(root),
