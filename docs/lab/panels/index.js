@@ -1,0 +1,9 @@
+// Los paneles que hay: nombre de su sección en index.html («panel-NOMBRE») → su módulo, con `mount(container, app)`.
+// Se importan por su nombre y no probando suerte: pedir un archivo que no está es un error en la consola.
+
+import * as attention from "./attention.js";
+import * as beams from "./beams.js";
+import * as guess from "./guess.js";
+import * as tours from "./tours.js";
+
+export const panels = { guess, attention, beams, tours };
