@@ -6,4 +6,13 @@ import * as beams from "./beams.js";
 import * as guess from "./guess.js";
 import * as tours from "./tours.js";
 
-export const panels = { guess, attention, beams, tours };
+const modules = { guess, attention, beams, tours };
+
+/** Lo que devuelve cada `mount` queda en `app.panels`: así un recorrido abre el panel que necesita. */
+const mounted = (name, module) => ({
+  mount: async (container, app) => {
+    app.panels = { ...app.panels, [name]: module.mount(container, app) };
+  },
+});
+
+export const panels = Object.fromEntries(Object.entries(modules).map(([name, module]) => [name, mounted(name, module)]));
