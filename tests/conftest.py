@@ -10,6 +10,7 @@ import functools
 
 import pytest
 import torch
+from paginas import browser, open_page, serve  # noqa: F401 (las fixtures de las pruebas con navegador)
 from transformers import GPT2Config, GPT2LMHeadModel, logging
 
 logging.set_verbosity_error()

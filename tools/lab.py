@@ -1,0 +1,199 @@
+"""Monta el laboratorio de decodificación: la página de docs/lab/ con el modelo embebido, lista para servirse tal cual.
+
+    python -m tools.lab --output build/site/lab          una carpeta, para cualquier servidor web
+    python -m tools.lab --single build/laboratorio.html  un solo archivo, que se abre con doble clic, sin servidor
+    python -m tools.lab --kernel                         ensambla otra vez el núcleo de WebAssembly (kernel.wat)
+
+Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y un
+sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
+instalados; si no, la página usa los del sistema. ``--single`` y ``--kernel`` piden Node.js.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from course_utils._files import atomic_write, fingerprint, sha256
+
+from . import ROOT, exit_code
+from .slides import install_node_modules
+
+SOURCE = ROOT / "docs" / "lab"
+CHECKPOINT = ROOT / "course_utils" / "checkpoints" / "decoder"
+KERNEL = SOURCE / "engine" / "kernel.wat"
+MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors", "README.md")
+FONT = "atkinson-hyperlegible"
+FACE = (
+    '@font-face {{ font-family: "Atkinson Hyperlegible"; font-weight: {weight}; font-display: swap; '
+    'src: url("{file}") format("woff2"); }}\n'
+)
+# En file:// no se puede pedir nada: lo que la página pide con fetch se le da de lo que lleva dentro.
+EMBEDDED = """\
+(() => {
+  const here = new URL(".", document.baseURI).href;
+  const outside = globalThis.fetch;
+  globalThis.fetch = async (url, options) => {
+    const name = new URL(url, document.baseURI).href.replace(here, "");
+    const stored = document.getElementById("archivo:" + name);
+    if (!stored) return outside(url, options);
+    options?.signal?.throwIfAborted();
+    const bytes = Uint8Array.from(atob(stored.textContent.trim()), (c) => c.charCodeAt(0));
+    return new Response(bytes, { headers: { "Content-Type": stored.dataset.type } });
+  };
+})();
+"""
+TYPES = {".json": "application/json", ".md": "text/markdown", ".safetensors": "application/octet-stream"}
+
+
+def manifest(checkpoint: Path = CHECKPOINT) -> str:
+    """Lo que debe medir cada archivo del modelo y su SHA-256, y una huella de todos: {hash, files}, en JSON."""
+    paths = {name: checkpoint / name for name in MODEL_FILES}
+    files = {name: {"sha256": sha256(path), "bytes": path.stat().st_size} for name, path in paths.items()}
+    return json.dumps({"hash": fingerprint(files), "files": files}, indent=2) + "\n"
+
+
+def assemble(output: Path, checkpoint: Path = CHECKPOINT) -> int:
+    """Deja en ``output`` la página, el modelo y la letra; devuelve cuántos bytes son. Lo que hubiera allí se sustituye.
+
+    Raises
+    ------
+    ValueError
+        Si ``output`` no está vacía y no es un laboratorio ya montado: no se borra lo que no es nuestro.
+    """
+    if output.exists() and any(output.iterdir()) and not (output / "modelo" / "sha256.json").is_file():
+        raise ValueError(f"«{output}» no está vacía y no es un laboratorio. Elige otra carpeta para --output.")
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.copytree(SOURCE, output, ignore=shutil.ignore_patterns("*.wat", "README.md"))
+    model = output / "modelo"
+    model.mkdir()
+    for name in MODEL_FILES:
+        shutil.copyfile(checkpoint / name, model / name)
+    (model / "sha256.json").write_text(manifest(checkpoint), encoding="utf-8")
+    fonts = output / "fonts"
+    fonts.mkdir(exist_ok=True)
+    (fonts / "fonts.css").write_text("".join(copy_fonts(fonts)), encoding="utf-8")
+    return sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+
+
+def copy_fonts(folder: Path) -> list[str]:
+    """Copia la letra de las diapositivas, si está instalada; devuelve su CSS."""
+    rules = []
+    for weight in (400, 700):
+        name = f"{FONT}-latin-{weight}-normal.woff2"
+        source = ROOT / "slides" / "node_modules" / "@fontsource" / FONT / "files" / name
+        if source.is_file():
+            shutil.copyfile(source, folder / name)
+            rules.append(FACE.format(weight=weight, file=name))
+    return rules
+
+
+# --- Un solo archivo ----------------------------------------------------------------------------------
+
+
+def node(program: str, *arguments: object, modules: Path) -> str:
+    """Ejecuta un programa de Node de los de slides/package.json; devuelve lo que escribe.
+
+    Raises
+    ------
+    ValueError
+        Si no acaba bien, con lo último que ha dicho.
+    """
+    command = ["node", str(modules / program), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    if done.returncode:
+        raise ValueError(f"{program} no ha podido terminar:\n{done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def single(output: Path) -> int:
+    """Escribe el laboratorio entero en un archivo HTML, que funciona sin servidor; devuelve cuántos bytes mide."""
+    modules = install_node_modules(ROOT / "slides")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "lab")
+        assemble(folder)
+        page = bundle_page(folder, modules)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(output, page)
+    return output.stat().st_size
+
+
+def bundle_page(folder: Path, modules: Path) -> str:
+    """La página de una carpeta ya montada con sus hojas de estilo, sus módulos y sus datos dentro."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    data = [path for path in sorted(folder.rglob("*")) if path.suffix in TYPES]
+    for found, old in list(links(page)):
+        path = folder / found
+        options = ["--bundle", "--minify", "--charset=utf8", "--loader:.woff2=dataurl", "--log-level=error"]
+        options += ["--format=iife"] if path.suffix == ".js" else []
+        code = node("esbuild/bin/esbuild", path, *options, modules=modules)
+        page = page.replace(old, script(code, data, folder) if path.suffix == ".js" else f"<style>\n{code}</style>")
+    return page
+
+
+def links(page: str):
+    """Las hojas de estilo y los módulos de una página: (archivo, la etiqueta entera)."""
+    for pattern in (r'<link rel="stylesheet" href="([^":]+)"[^>]*>', r'<script type="module" src="([^":]+)"></script>'):
+        for match in re.finditer(pattern, page):
+            yield match[1], match[0]
+
+
+def script(code: str, data: list[Path], folder: Path) -> str:
+    """El programa, después de los datos: así, al empezar, ya están todos en la página."""
+    stored = [
+        f'<script type="text/plain" id="archivo:{path.relative_to(folder).as_posix()}" data-type="{TYPES[path.suffix]}">'
+        f"{base64.b64encode(path.read_bytes()).decode()}</script>"
+        for path in data
+    ]
+    safe = code.replace("</script", "<\\/script")
+    return "\n".join([*stored, f"<script>\n{EMBEDDED}</script>", f"<script>\n{safe}</script>"])
+
+
+# --- El núcleo ----------------------------------------------------------------------------------------
+
+
+def kernel_module() -> str:
+    """El módulo de JavaScript con el núcleo ensamblado."""
+    modules = install_node_modules(ROOT / "slides")
+    with tempfile.TemporaryDirectory() as temporary:
+        output = Path(temporary, "kernel.wasm")
+        node("wabt/bin/wat2wasm", KERNEL, "-o", output, modules=modules)
+        binary = output.read_bytes()
+    digest = hashlib.sha256(KERNEL.read_bytes()).hexdigest()[:16]
+    return (
+        f"// kernel.wat ({digest}) ensamblado: {len(binary)} bytes. No se edita: «python -m tools.lab --kernel».\n"
+        f'export const KERNEL = "{base64.b64encode(binary).decode()}";\n'
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.lab", description=__doc__.split("\n")[0])
+    parser.add_argument("--output", type=Path, metavar="CARPETA", help="monta la página y el modelo en esta carpeta")
+    parser.add_argument("--single", type=Path, metavar="ARCHIVO", help="escribe un solo archivo HTML con todo dentro")
+    parser.add_argument("--kernel", action="store_true", help="ensambla kernel.wat")
+    options = parser.parse_args()
+    if not (options.output or options.single or options.kernel):
+        parser.error("di qué hacer: --output CARPETA, --single ARCHIVO o --kernel")
+
+    def work() -> list[str]:
+        if options.kernel:
+            atomic_write(KERNEL.with_name("kernel_bytes.js"), kernel_module())
+        for build, path in ((assemble, options.output), (single, options.single)):
+            if path:
+                size = f"{build(path) / 1e6:.1f}".replace(".", ",")
+                print(f"{path}: {size} MB")
+        return []
+
+    return exit_code(work, "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
