@@ -20,7 +20,7 @@ export function mount(container, app) {
   };
   parts.grid.addEventListener("keydown", (event) => moveInGrid(event, view, app, draw));
   const hint = "Elige quién mira y con qué cabeza. Cuanto más oscura una ficha, más se lleva; debajo, cuánto.";
-  container.append(el("p", { text: hint }), parts.chips, parts.said, parts.grid, el("p", { class: "panel-note", text: NOTE }), parts.table);
+  container.append(el("h2", { text: "Atención: quién mira a quién" }), el("p", { text: hint }), parts.chips, parts.said, parts.grid, el("p", { class: "panel-note", text: NOTE }), parts.table);
 
   function draw() {
     if (!app.state.node) return;

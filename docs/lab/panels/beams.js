@@ -6,11 +6,11 @@ import { el, say, table } from "../ui/dom.js";
 import { drawTree, SIGNS } from "./beam-tree.js";
 import { greedyPath, logP, tokenId } from "./measures.js";
 
-const ENDINGS = { none: "en la profundidad", line: "en el salto de línea", eos: "en el fin de texto" };
+const ENDINGS = { none: "solo al final", line: "en el salto de línea", eos: "en el fin de texto" };
 const LIMITS = {
-  numBeams: { label: "Haces", value: 2, min: 2, max: 6, step: 1, note: "cuántas ramas se guardan en cada paso" },
-  depth: { label: "Profundidad", value: 4, min: 1, max: 20, step: 1, note: "tokens nuevos, como mucho" },
-  lengthPenalty: { label: "Penalización por longitud", value: 1, min: -2, max: 4, step: 0.5, note: "la puntuación es log P entre longitud elevada a esto" },
+  numBeams: { label: "Haces", value: 2, min: 2, max: 6, step: 1, note: "ramas que se guardan" },
+  depth: { label: "Profundidad", value: 4, min: 1, max: 20, step: 1, note: "tokens nuevos" },
+  lengthPenalty: { label: "Penalización", value: 1, min: -2, max: 4, step: 0.5, note: "log P ÷ longitud elevada a esto" },
 };
 
 export function mount(container, app) {
@@ -26,13 +26,14 @@ export function mount(container, app) {
     table: el("details", { class: "panel-table", hidden: true }, el("summary", { text: "El árbol, en una tabla" })),
   };
   const form = el("form", { class: "panel-form", novalidate: true }, Object.values(fields),
-    el("p", { class: "field" }, el("label", { for: "beam-ending", text: "Una rama acaba" }), ending),
+    el("p", { class: "field" }, el("label", { for: "beam-ending", text: "Una rama acaba" }), ending, el("span", { class: "soft small", text: "o al llegar a la profundidad" })),
     el("p", { class: "row" }, parts.go, parts.stop));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     search(read(form, ending));
   });
   container.append(
+    el("h2", { text: "Búsqueda en haz" }),
     el("p", { text: "Sin azar y sin filtros: en cada paso se alargan todas las ramas con todo el vocabulario y se guardan las mejores. Lo podado no vuelve." }),
     form, parts.said, parts.result, parts.board, legend(), parts.table);
 
@@ -144,7 +145,7 @@ const lastWords = (app, base) => {
 /** «Haz: ␣de ␣la ␣Man cha · log P −2,60 nats · P 7,41 %», que al pulsarlo se escribe. */
 function line(name, { ids, logP: total }, names, write) {
   const chips = names(ids).map((token) => el("span", { class: "beam-word", text: token }));
-  return el("p", {}, el("b", { text: `${name}: ` }), ...chips,
+  return el("p", { class: "beam-line" }, el("b", { text: `${name}: ` }), ...chips,
     el("span", { text: ` log P = ${number(total, 2)} nats, P = ${percent(Math.exp(total), 2)} ` }),
     el("button", { type: "button", class: "quiet", "aria-label": `Escribir la rama de la búsqueda ${name === "Haz" ? "en haz" : "voraz"}`, text: "Escribirla", onclick: () => write(ids) }));
 }

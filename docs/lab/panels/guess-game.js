@@ -40,12 +40,16 @@ export async function openGame(engine, { text, source }) {
   const asked = starts.filter((place) => place > 0).slice(KNOWN - 1, KNOWN - 1 + BETS);
   const game = { source, round: 0, places: asked, ids };
   game.node = await engine.extend(null, [engine.config.eos, ...ids.slice(0, asked[0])]);
-  Object.defineProperties(game, { truth: { get: () => ids[asked[game.round]] } });
+  const wordEnd = () => starts.find((place) => place > asked[game.round]);
+  Object.defineProperties(game, {
+    truth: { get: () => ids[asked[game.round]] },
+    word: { get: () => engine.tokenizer.decode(ids.slice(asked[game.round], wordEnd())).trim() },
+  });
   game.read = () => engine.tokenizer.decode(engine.ids(game.node));
   game.advance = async () => {
-    const from = asked[game.round];
+    const [from, end] = [asked[game.round], wordEnd()];
     game.round += 1;
-    game.node = await engine.extend(game.node, ids.slice(from, asked[game.round] ?? from + 1));
+    game.node = await engine.extend(game.node, ids.slice(from, end));
   };
   return game;
 }

@@ -8,9 +8,9 @@ import { bits, nextProbs, ranking, rankOf } from "./measures.js";
 import { BETS, firstToken, openGame, playerBits, summary } from "./guess-game.js";
 
 const CONFIDENCE = [
-  [0.9, "pondría la mano en el fuego (90 %)"],
-  [0.5, "a cara o cruz (50 %)"],
-  [0.1, "a ver si cuela (10 %)"],
+  [0.9, `pondría la mano en el fuego (${percent(0.9, 0)})`],
+  [0.5, `a cara o cruz (${percent(0.5, 0)})`],
+  [0.1, `a ver si cuela (${percent(0.1, 0)})`],
   [null, "ni idea: reparto por igual entre todos"],
 ];
 const MODES = { own: "Con tu texto: ¿piensas como el modelo?", novel: "Con una novela: tú contra el modelo" };
@@ -39,7 +39,7 @@ export function mount(container, app) {
     place();
   });
   bet.addEventListener("input", preview);
-  container.append(parts.modes, parts.text, parts.form, parts.said, parts.after, parts.score);
+  container.append(el("h2", { text: "Adivina" }), el("p", { text: "Apuesta el siguiente token antes de ver lo que espera el modelo. Diez apuestas hacen una partida." }), parts.modes, parts.text, parts.form, parts.said, parts.after, parts.score);
 
   const node = () => (view.mode === "novel" ? view.game?.node : app.state.node);
   const context = () => app.engine.tokenizer.decode(app.engine.ids(node()));
@@ -106,7 +106,7 @@ export function mount(container, app) {
     }
     const probs = nextProbs(node());
     const round = { bet: id, probs, best: ranking(probs)[0], confidence };
-    if (view.mode === "novel") round.truth = view.game.truth;
+    if (view.mode === "novel") Object.assign(round, { truth: view.game.truth, word: view.game.word });
     round.scored = {
       model: bits(probs[view.mode === "novel" ? round.truth : round.best]),
       player: view.mode === "novel" ? playerBits(app.engine.config.vocab_size, round) : bits(probs[id]),
@@ -144,7 +144,7 @@ export function mount(container, app) {
     const mine = round.bet === null ? "" : `«${shown(round.bet)}»: puesto ${number(rankOf(probs, round.bet), 0)}, P = ${percent(probs[round.bet])}, ${number(bits(probs[round.bet]))} bits. `;
     const model = `Su favorita era «${shown(best)}», con un ${percent(probs[best])}.`;
     if (view.mode === "own") return `${round.bet === best ? "✓ Piensas como él. " : ""}${mine}${model}`;
-    const right = round.bet === truth ? "✓ Acertaste. " : `Venía «${shown(truth)}». `;
+    const right = round.bet === truth ? "✓ Acertaste. " : `Venía «${round.word}», por «${shown(truth)}». `;
     return `${right}Tú gastas ${number(round.scored.player)} bits; el modelo, que le daba un ${percent(probs[truth])}, ${number(round.scored.model)}. ${round.bet === truth ? "" : mine}${model}`;
   }
 

@@ -66,7 +66,8 @@ const FIGURES = {
   tail: (context) => percent(1 - share(context, Number(context.args[0]))),
   kept: ({ engine, node, settings, args }) => number(measures.kept(measures.filtered(engine, node, args[0] ? changed(settings, args[0]) : settings)), 0),
   att: ({ engine, path, args: [layer, head, seen, from] }) => {
-    const place = (shown) => path.findIndex((one) => engine.tokenizer.show(one.token) === shown);
+    // Por lo que pone en la ficha o, con «#1», por su puesto.
+    const place = (shown) => (shown[0] === "#" ? shown.slice(1) - 1 : path.findIndex((one) => engine.tokenizer.show(one.token) === shown));
     const looker = from ? path[place(from)] : path.at(-1);
     return percent(looker.attention(layer - 1, head - 1)[place(seen)]);
   },
@@ -76,6 +77,7 @@ const FIGURES = {
   n: ({ path }) => number(path.length, 0),
   scored: ({ path }) => number(path.length - 1, 0),
   new: ({ written }) => number(written.length, 0),
+  tok: ({ engine, path, args }) => engine.tokenizer.show(path[args[0] - 1].token),
   last: ({ engine, node }) => engine.tokenizer.show(node.token),
   plast: ({ node }) => percent(Math.exp(node.logprob)),
   blast: ({ node }) => number(-node.logprob / Math.LN2),

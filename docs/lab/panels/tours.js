@@ -58,15 +58,17 @@ export async function mount(container, app) {
     if (view.told.has(view.step)) told.append(...view.told.get(view.step));
     const last = view.step === view.tour.steps.length - 1;
     return el("div", { class: "tour-body" },
-      el("h3", { tabindex: "-1", text: title }),
-      el("p", { text: ask }),
-      view.step === 0 && options(view),
-      el("p", {}, button),
+      el("div", {},
+        el("h3", { tabindex: "-1", text: title }),
+        el("p", { text: ask }),
+        view.step === 0 && options(view),
+        el("p", {}, button)),
       told,
-      el("p", { class: "row" },
+      el("p", { class: "row tour-nav" },
         el("button", { type: "button", disabled: view.step === 0, text: "Anterior", onclick: () => go(view.step - 1) }),
-        !last && el("button", { type: "button", class: "tour-next", text: "Siguiente", onclick: () => go(view.step + 1) }),
-        last && el("button", { type: "button", class: "tour-next", text: "Terminar", onclick: close }),
+        last
+          ? el("button", { type: "button", class: "tour-next", text: "Terminar", onclick: close })
+          : el("button", { type: "button", class: "tour-next", text: "Siguiente", onclick: () => go(view.step + 1) }),
         last && sessionLink(view.tour)));
   }
 
@@ -136,9 +138,10 @@ async function live(app, view, piece) {
 }
 
 function betText({ tour, bet }) {
-  const right = tour.bet.options[tour.bet.right];
+  const options = tour.bet.options.map((text) => text.replace(/\.$/, ""));
+  const right = options[tour.bet.right];
   if (bet === null) return `No llegaste a apostar; era «${right}».`;
-  return bet === tour.bet.right ? `Apostaste «${right}»: acertaste.` : `Apostaste «${tour.bet.options[bet]}», y era «${right}».`;
+  return bet === tour.bet.right ? `Apostaste «${right}»: acertaste.` : `Apostaste «${options[bet]}», y era «${right}».`;
 }
 
 /** Que copiar la dirección lleve a este recorrido. En algunos `file:` el navegador no deja tocarla, y no pasa nada. */
