@@ -3,6 +3,7 @@
     python -m tools.lab --output build/site/lab          una carpeta, para cualquier servidor web
     python -m tools.lab --single build/laboratorio.html  un solo archivo, que se abre con doble clic, sin servidor
     python -m tools.lab --kernel                         ensambla otra vez el núcleo de WebAssembly (kernel.wat)
+    python -m tools.lab --portada                        graba el árbol de la portada del sitio (docs/portada.json)
 
 Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y un
 sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
@@ -179,13 +180,18 @@ def main() -> int:
     parser.add_argument("--output", type=Path, metavar="CARPETA", help="monta la página y el modelo en esta carpeta")
     parser.add_argument("--single", type=Path, metavar="ARCHIVO", help="escribe un solo archivo HTML con todo dentro")
     parser.add_argument("--kernel", action="store_true", help="ensambla kernel.wat")
+    parser.add_argument("--portada", action="store_true", help="graba el árbol de la portada del sitio")
     options = parser.parse_args()
-    if not (options.output or options.single or options.kernel):
-        parser.error("di qué hacer: --output CARPETA, --single ARCHIVO o --kernel")
+    if not (options.output or options.single or options.kernel or options.portada):
+        parser.error("di qué hacer: --output CARPETA, --single ARCHIVO, --kernel o --portada")
 
     def work() -> list[str]:
         if options.kernel:
             atomic_write(KERNEL.with_name("kernel_bytes.js"), kernel_module())
+        if options.portada:
+            from . import portada  # carga torch: solo si hace falta
+
+            portada.write(manifest())
         for build, path in ((assemble, options.output), (single, options.single)):
             if path:
                 size = f"{build(path) / 1e6:.1f}".replace(".", ",")
