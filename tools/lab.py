@@ -4,8 +4,8 @@
     python -m tools.lab --single build/laboratorio.html  un solo archivo, que se abre con doble clic, sin servidor
     python -m tools.lab --kernel                         ensambla otra vez el núcleo de WebAssembly (kernel.wat)
 
-Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y un
-sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
+Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y
+un sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
 instalados; si no, la página usa los del sistema. ``--single`` y ``--kernel`` piden Node.js.
 """
 
@@ -148,9 +148,11 @@ def links(page: str):
 
 def script(code: str, data: list[Path], folder: Path) -> str:
     """El programa, después de los datos: así, al empezar, ya están todos en la página."""
+    tag = '<script type="text/plain" id="archivo:{}" data-type="{}">{}</script>'
     stored = [
-        f'<script type="text/plain" id="archivo:{path.relative_to(folder).as_posix()}" data-type="{TYPES[path.suffix]}">'
-        f"{base64.b64encode(path.read_bytes()).decode()}</script>"
+        tag.format(
+            path.relative_to(folder).as_posix(), TYPES[path.suffix], base64.b64encode(path.read_bytes()).decode()
+        )
         for path in data
     ]
     safe = code.replace("</script", "<\\/script")
