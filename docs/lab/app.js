@@ -33,7 +33,7 @@ mountActions(byId("actions"), app, { ready: prompt.flush });
 mountCandidates(byId("candidates"), app);
 mountControls(byId("controls"), app);
 mountBranches(byId("branches"), app);
-mountStart({ load, remembered: async () => (await caches.keys()).length > 0, onReady: begin });
+mountStart({ load, remembered: async () => (await caches.keys()).some((name) => name.startsWith("laboratorio-")), onReady: begin });
 
 function begin(engine) {
   app.engine = engine;
