@@ -66,13 +66,15 @@ export function createPopover(app) {
   }
 
   function actions(node) {
-    const go = (target) => () => {
+    const button = (text, target, then) => el("button", { type: "button", text, onclick: async () => {
       hide({ focus: true });
-      app.setNode(target);
-    };
+      await app.setNode(target);
+      then?.();
+    } });
     const buttons = [];
-    if (node !== app.state.node) buttons.push(el("button", { type: "button", text: "Seguir desde aquí", onclick: go(node) }));
-    if (node.parent) buttons.push(el("button", { type: "button", text: "Cambiar este token", onclick: go(node.parent) }));
+    if (node !== app.state.node) buttons.push(button("Seguir desde aquí", node));
+    // La ficha desaparece y lo que toca es elegir otra: el foco va a las candidatas.
+    if (node.parent) buttons.push(button("Cambiar este token", node.parent, () => document.querySelector("#candidates .bar")?.focus()));
     return buttons;
   }
 

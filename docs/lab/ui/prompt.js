@@ -1,5 +1,6 @@
 // La casilla del principio: el modelo lee mientras se escribe, sin esperar a ningún botón.
 
+import { LabError } from "../engine/index.js";
 import { number } from "../format.js";
 import { byId, say } from "./dom.js";
 
@@ -59,10 +60,13 @@ export function mountPrompt(app) {
   });
 
   return {
-    /** Lo tecleado y aún no leído, leído. Dice si lo que hay en la casilla es lo que se está usando. */
+    /** Lee lo tecleado que esperaba. Si lo que hay en la casilla no cabe, lo dice y da `false`: seguir sería con otro texto. */
     flush() {
       if (timer !== null) read();
-      return box.value === app.state.prompt || app.encode(box.value).length <= app.engine.config.n_positions;
+      const limit = app.engine.config.n_positions;
+      const used = app.encode(box.value).length;
+      if (used > limit) app.fail(new LabError("context", tooLong(used, limit)));
+      return used <= limit;
     },
     set(text) {
       box.value = text;
