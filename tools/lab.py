@@ -5,8 +5,8 @@
     python -m tools.lab --kernel                         ensambla otra vez el núcleo de WebAssembly (kernel.wat)
     python -m tools.lab --portada                        graba el árbol de la portada del sitio (docs/portada.json)
 
-Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y un
-sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
+Los pesos no se repiten en el repositorio: salen de course_utils/checkpoints/decoder y van en «modelo/», con su ficha y
+un sha256.json que dice lo que mide cada archivo y su resumen. Los tipos de letra son los de las diapositivas, si están
 instalados; si no, la página usa los del sistema. ``--single`` y ``--kernel`` piden Node.js.
 """
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from course_utils._files import atomic_write, fingerprint, sha256
 
 from . import ROOT, exit_code
-from .slides import install_node_modules
+from .slides import data_uri, install_node_modules
 
 SOURCE = ROOT / "docs" / "lab"
 CHECKPOINT = ROOT / "course_utils" / "checkpoints" / "decoder"
@@ -47,7 +47,9 @@ EMBEDDED = """\
     const stored = document.getElementById("archivo:" + name);
     if (!stored) return outside(url, options);
     options?.signal?.throwIfAborted();
-    const bytes = Uint8Array.from(atob(stored.textContent.trim()), (c) => c.charCodeAt(0));
+    const text = atob(stored.textContent);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
     return new Response(bytes, { headers: { "Content-Type": stored.dataset.type } });
   };
 })();
@@ -128,34 +130,50 @@ def single(output: Path) -> int:
 
 
 def bundle_page(folder: Path, modules: Path) -> str:
-    """La página de una carpeta ya montada con sus hojas de estilo, sus módulos y sus datos dentro."""
+    """La página de una carpeta ya montada, con sus hojas de estilo, su icono, sus módulos y sus datos dentro."""
     page = (folder / "index.html").read_text(encoding="utf-8")
-    data = [path for path in sorted(folder.rglob("*")) if path.suffix in TYPES]
-    for found, old in list(links(page)):
-        path = folder / found
-        options = ["--bundle", "--minify", "--charset=utf8", "--loader:.woff2=dataurl", "--log-level=error"]
-        options += ["--format=iife"] if path.suffix == ".js" else []
-        code = node("esbuild/bin/esbuild", path, *options, modules=modules)
-        page = page.replace(old, script(code, data, folder) if path.suffix == ".js" else f"<style>\n{code}</style>")
-    return page
+
+    def bundled(match: re.Match, *options: str) -> str:
+        common = ("--bundle", "--minify", "--charset=utf8", "--loader:.woff2=dataurl", "--log-level=error")
+        return node("esbuild/bin/esbuild", folder / match[1], *common, *options, modules=modules).strip()
+
+    page = re.sub(r'(<link rel="icon" href=")([^":]+)(")', lambda m: m[1] + data_uri(folder / m[2]) + m[3], page)
+    styles = r'<link rel="stylesheet" href="([^":]+)"[^>]*>'
+    page = re.sub(styles, lambda m: f"<style>{bundled(m)}</style>", page)
+    modules_pattern = r'<script type="module" src="([^":]+)"></script>\n?'
+    # Un módulo espera a que la página esté entera; un guion suelto no, así que va al final, detrás de los datos.
+    programs = [EMBEDDED, *(bundled(m, "--format=iife") for m in re.finditer(modules_pattern, page))]
+    scripts = [f"<script>{code}</script>" for code in programs]  # esbuild ya escribe «<\\/script>» donde haga falta
+    inside = [*embedded(folder), *scripts]
+    page = re.sub(modules_pattern, "", page).replace("</body>", "\n".join([*inside, "</body>"]))
+    return tighten(page)
 
 
-def links(page: str):
-    """Las hojas de estilo y los módulos de una página: (archivo, la etiqueta entera)."""
-    for pattern in (r'<link rel="stylesheet" href="([^":]+)"[^>]*>', r'<script type="module" src="([^":]+)"></script>'):
-        for match in re.finditer(pattern, page):
-            yield match[1], match[0]
-
-
-def script(code: str, data: list[Path], folder: Path) -> str:
-    """El programa, después de los datos: así, al empezar, ya están todos en la página."""
-    stored = [
-        f'<script type="text/plain" id="archivo:{path.relative_to(folder).as_posix()}" data-type="{TYPES[path.suffix]}">'
-        f"{base64.b64encode(path.read_bytes()).decode()}</script>"
-        for path in data
+def embedded(folder: Path) -> list[str]:
+    """Los datos de la página, cada uno en su etiqueta, en base64."""
+    tag = '<script type="text/plain" id="archivo:{}" data-type="{}">{}</script>'
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in TYPES]
+    encoded = (base64.b64encode(path.read_bytes()).decode() for path in paths)
+    return [
+        tag.format(path.relative_to(folder).as_posix(), TYPES[path.suffix], text)
+        for path, text in zip(paths, encoded, strict=True)
     ]
-    safe = code.replace("</script", "<\\/script")
-    return "\n".join([*stored, f"<script>\n{EMBEDDED}</script>", f"<script>\n{safe}</script>"])
+
+
+def tighten(page: str) -> str:
+    """La política de seguridad, para un archivo suelto: nada de fuera, y solo el código que lleva dentro."""
+
+    def allowed(tag: str) -> str:
+        texts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.S)
+        return " ".join(
+            f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts
+        )
+
+    policy = (
+        f"default-src 'none'; script-src {allowed('script')} 'wasm-unsafe-eval'; style-src {allowed('style')}; "
+        "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return re.sub(r'(http-equiv="Content-Security-Policy" content=")[^"]*', lambda m: m[1] + policy, page)
 
 
 # --- El núcleo ----------------------------------------------------------------------------------------

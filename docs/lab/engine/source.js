@@ -21,7 +21,7 @@ async function request(url, options) {
 }
 
 /** El cuerpo de una respuesta, contado según llega. */
-async function read(response, size, onChunk, signal) {
+async function read(url, response, size, onChunk, signal) {
   const bytes = new Uint8Array(size);
   const reader = response.body.getReader();
   let at = 0;
@@ -36,11 +36,11 @@ async function read(response, size, onChunk, signal) {
   } catch (cause) {
     signal?.throwIfAborted();
     const got = `${megabytes(at)} de ${megabytes(size)}`;
-    throw new LabError("network", `La descarga de ${response.url} se ha cortado con ${got}. Recarga la página.`, { cause });
+    throw new LabError("network", `La descarga de ${url} se ha cortado con ${got}. Recarga la página.`, { cause });
   } finally {
     reader.cancel().catch(() => {});
   }
-  require(at === size, "altered", `${response.url} tiene ${at} bytes y debería tener ${size}: está cortado o cambiado. ${RELOAD}`);
+  require(at === size, "altered", `${url} tiene ${at} bytes y debería tener ${size}: está cortado o cambiado. ${RELOAD}`);
   return bytes;
 }
 
@@ -112,7 +112,7 @@ async function fromCache(cache, url, sha256, size) {
 }
 
 async function download(cache, url, sha256, size, count, signal) {
-  const bytes = await read(await request(url, { cache: "no-cache", signal }), size, count, signal);
+  const bytes = await read(url, await request(url, { cache: "no-cache", signal }), size, count, signal);
   await verify(bytes, sha256, url);
   await cache?.put(url, new Response(bytes)).catch(() => {}); // sin sitio en el disco, se usa sin guardar
   return bytes;

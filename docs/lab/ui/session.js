@@ -68,6 +68,19 @@ export function createSession() {
   /** Los ids escritos tras el prompt. */
   app.written = () => (state.node ? app.engine.ids(state.node).slice(state.promptNode.depth) : []);
 
+  /** Lo que se lee: [el prompt, lo que sigue]. */
+  app.texts = () => {
+    const whole = app.text();
+    const given = app.engine.tokenizer.decode(app.engine.ids(state.promptNode));
+    // Un prompt que acaba a media letra cambia al completarse: lo añadido empieza donde dejan de parecerse.
+    let same = 0;
+    while (same < given.length && given[same] === whole[same]) same += 1;
+    return [given.slice(0, same), whole.slice(same)];
+  };
+
+  /** El texto entero. */
+  app.text = () => app.engine.tokenizer.decode(app.engine.ids(state.node));
+
   /** Cuántos tokens caben todavía. */
   app.room = () => app.engine.config.n_positions - (state.node?.depth ?? 0);
 
