@@ -32,7 +32,9 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["letra/letra.css", "sitio.css"]
-html_js_files = [("cuestionario.js", {"defer": "defer"})]
+html_js_files = [(name, {"defer": "defer"}) for name in ("cuestionario.js", "archivo.js")]
+html_favicon = "lab/icono.svg"
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
@@ -42,6 +44,7 @@ html_permalinks_icon = "#"
 html_theme_options = {
     "repository_url": f"https://github.com/{SLUG}",
     "use_repository_button": False,
+    "navbar_persistent": [],
     "use_download_button": False,
     "use_fullscreen_button": False,
     "home_page_in_toc": False,

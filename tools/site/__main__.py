@@ -6,12 +6,11 @@ import argparse
 import shutil
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx_build
 
-from .. import ROOT, environment, exit_code, slides
+from .. import ROOT, environment, exit_code, lab, slides
 from .linkcheck import check_external
 from .sources import built_slides, write_sources
 
@@ -52,10 +51,11 @@ def add_parts(output: Path) -> None:
             target = output / "diapositivas" / (stem + suffix)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / "slides" / "dist" / target.name, target)
-    if find_spec("tools.lab"):
-        from .. import lab
-
-        lab.main(["--output", str(output / "lab")])
+    lab.assemble(output / "lab")
+    try:
+        lab.single(output.parent / "laboratorio.html")
+    except ValueError as error:
+        print(f"Aviso: no se hace el laboratorio en un solo archivo.\n{error}", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -57,17 +57,20 @@ def render_cell(cell: dict, lesson: Lesson, figures: Path) -> list[dict]:
     """Una celda tal como se ve en la página: puede dar varias, o ninguna."""
     source, name = "".join(cell["source"]), cell["id"]
     if cell["cell_type"] == "markdown":
-        return [cell | {"source": paths.to_site(source, lesson.notebook, lesson.root)}]
+        text = re.sub(r"^#### (?=Ejercicio)", "### ", source, flags=re.MULTILINE)  # los títulos, sin saltos
+        return [cell | {"source": paths.to_site(text, lesson.notebook, lesson.root)}]
     if quiz := re.search(r"quizzes/(\w+)\.json", source):
         path = lesson.root / "notebooks" / "quizzes" / f"{quiz[1]}.json"
         when = "antes de empezar" if quiz[1].endswith("antes") else "al acabar"
         return [markdown(name, raw(quiz_form(path, f"Cuestionario: {when}")))]
-    depth = "../../" if lesson.deep else "../"
-    shown = cell | {"outputs": [show_image(output, figures, depth) for output in cell["outputs"]]}
+    shown = cell | {"outputs": [show_image(output, figures) for output in cell["outputs"]]}
+    if title := re.match(r"# @title (.+)\n", source):
+        prompts = {"code_prompt_show": f"Ver el código: {title[1]}", "code_prompt_hide": f"Esconder: {title[1]}"}
+        shown |= {"source": source[title.end() :], "metadata": cell["metadata"] | {"mystnb": prompts}}
     return [shown, *([markdown(f"{name}-donde", raw(where_to_try(lesson)))] if name.startswith("comprueba-") else [])]
 
 
-def show_image(output: dict, figures: Path, depth: str) -> dict:
+def show_image(output: dict, figures: Path) -> dict:
     """Una salida con la imagen en un archivo aparte, que se carga al llegar a ella, con su descripción y su tamaño."""
     data = output.get("data", {}).get("image/png")
     if data is None:

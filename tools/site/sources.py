@@ -9,13 +9,11 @@ import re
 import shutil
 from pathlib import Path
 
-from .. import ROOT, pages, write_if_changed
+from .. import ROOT, lab, pages, write_if_changed
 from . import paths
 from . import pages as site_pages
 from .facts import count_facts
 from .lessons import Lesson, render_lesson
-
-LAB = "lab"  # no es una fuente de Sphinx: lo monta tools.lab
 
 
 def built_slides(root: Path = ROOT) -> set[str]:
@@ -55,24 +53,22 @@ def lessons(root: Path = ROOT) -> list[Lesson]:
     return [Lesson(session, deep, trains, root) for session in sessions for deep in ([False, True] if session.deep else [False])]
 
 
-def write_parts(folder: Path, root: Path = ROOT) -> bool:
-    """La letra, si npm la ha traído, y lo que da vida a la portada, si está; dice si está."""
-    fonts = root / "slides/node_modules/@fontsource/atkinson-hyperlegible/files"
-    letter, faces = folder / "static" / "letra", ""
+def write_parts(folder: Path, root: Path = ROOT) -> None:
+    """Lo que no son páginas: la letra, si npm la ha traído, y lo que da vida a la portada."""
+    letter = folder / "static" / "letra"
     letter.mkdir(parents=True, exist_ok=True)
-    for weight in (400, 700):
-        font = fonts / f"atkinson-hyperlegible-latin-{weight}-normal.woff2"
-        if font.is_file():
-            shutil.copy2(font, letter / font.name)
-            faces += (
-                f'@font-face {{ font-family: "Atkinson Hyperlegible"; font-weight: {weight}; font-display: swap; '
-                f'src: url("{font.name}") format("woff2"); }}\n'
-            )
-    write_if_changed(letter / "letra.css", faces or "/* sin letra propia: la del sistema */")
-    alive = sorted((root / "docs").glob("portada.*"))
-    for path in alive:
-        shutil.copy2(path, folder / "extra" / path.name)
-    return bool(alive)
+    write_if_changed(letter / "letra.css", "".join(lab.copy_fonts(letter)) or "/* sin letra propia: la del sistema */")
+    for name in ("portada.js", "portada.css"):
+        shutil.copy2(root / "docs" / name, folder / "extra" / name)
+
+
+def alive(root: Path = ROOT) -> str:
+    """Lo vivo de la portada, con sus datos dentro de la página: así funciona también desde un archivo."""
+    data = (root / "docs" / "portada.json").read_text(encoding="utf-8").strip().replace("<", "\\u003c")
+    return (
+        f'```{{raw}} html\n<script type="application/json" id="portada-datos">{data}</script>\n'
+        '<script defer src="portada.js"></script>\n```\n'
+    )
 
 
 def write_sources(folder: Path, root: Path = ROOT) -> list[Path]:
@@ -80,9 +76,8 @@ def write_sources(folder: Path, root: Path = ROOT) -> list[Path]:
     figures = folder / "extra" / "figuras"
     figures.mkdir(parents=True, exist_ok=True)
     texts = written_pages(root) | site_pages.render_guide(root)
-    if write_parts(folder, root):
-        texts["index.md"] += '\n```{raw} html\n<script type="module" src="portada.js"></script>\n```\n'
-    texts["index.md"] += "\n" + site_pages.render_toctrees(root)
+    write_parts(folder, root)
+    texts["index.md"] += f"\n{alive(root)}\n{site_pages.render_toctrees(root)}"
     texts |= {
         "sesiones/index.md": site_pages.render_map(root),
         "glosario.md": site_pages.render_glossary(root),
