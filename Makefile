@@ -26,6 +26,7 @@ Para dar o seguir el curso
   make llm         añade el perfil mediano, un LLM de verdad que escribe mejor (238 MB; con red)
   make doctor      dice si esta máquina está lista para la clase, y qué hacer si no
   make slides      hace las figuras y convierte las diapositivas en HTML y PDF, en slides/dist/
+  make site        hace el sitio del curso, con el laboratorio, en build/site/
   make bundle      hace un zip con todo lo necesario para dar clase sin internet, en build/
   make clean       borra el entorno y las cachés; nada tuyo, ni el zip de build/
 
@@ -50,7 +51,7 @@ Variables
 
 endef
 
-.PHONY: help env lab check test nightly notebooks slides bench enlaces fork colab audit bundle llm doctor clean
+.PHONY: help env lab check test nightly notebooks slides site bench enlaces fork colab audit bundle llm doctor clean
 
 help:
 	$(info $(HELP))
@@ -63,11 +64,11 @@ lab: env
 	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=notebooks $(JUPYTER_ARGS)
 
 # Las pruebas no usan la red (un modelo que falte tiene que verse aquí) ni los ajustes de tu terminal.
-CHECKS := check test nightly notebooks slides bench colab
+CHECKS := check test nightly notebooks slides site bench colab
 $(CHECKS): export HF_HUB_OFFLINE := 1
 $(CHECKS): export PYTHONHASHSEED := 0
 $(CHECKS): export CURSO_PERFIL := mini
-check test nightly notebooks slides colab: export MPLBACKEND :=
+check test nightly notebooks slides site colab: export MPLBACKEND :=
 
 PYTEST := $(VENV_PYTHON) -m pytest -q
 # Un proceso por núcleo y un hilo en cada uno. Las celdas de un cuaderno van juntas y en orden.
@@ -104,13 +105,16 @@ slides: env
 	$(VENV_PYTHON) -m tools.figures
 	$(VENV_PYTHON) -m tools.slides
 
+site: env
+	$(VENV_PYTHON) -m tools.site
+
 # Aquí los hilos sí esperan girando, que es lo que hacen si nadie dice nada: se mide lo que tiene quien usa el curso.
 bench: export OMP_WAIT_POLICY := ACTIVE
 bench: env
 	$(VENV_PYTHON) -m pytest tests/benchmarks -q -s
 
 enlaces: env
-	$(VENV_PYTHON) -m tools.check_links
+	$(VENV_PYTHON) -m tools.site --linkcheck
 
 fork: env
 	@$(VENV_PYTHON) -m tools.fork "$(REPO)"

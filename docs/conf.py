@@ -12,7 +12,7 @@ SLUG = links.repository_slug(ROOT)
 
 project = "Generar texto en español con Transformers"
 author = "Quienes contribuyen al curso"
-copyright = "quienes contribuyen al curso: el código, con licencia MIT; lo demás, con CC BY 4.0"  # noqa: A001
+copyright = "quienes contribuyen al curso: el código, con licencia MIT; lo demás, con CC BY 4.0"
 language = "es"
 extensions = ["myst_nb", "tools.site.extension"]
 exclude_patterns = ["extra", "static"]

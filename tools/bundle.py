@@ -4,7 +4,8 @@
     make bundle LLM=1    también con el modelo del perfil mediano (238 MB más)
 
 Dentro van el curso (lo que git guarda, con los cuadernos, los modelos y los datos), los paquetes de Python para este
-sistema y esta versión de Python, en ``wheels/``, las diapositivas si están hechas (``make slides``) y un LÉEME.txt.
+sistema y esta versión de Python, en ``wheels/``, lo que esté hecho de las diapositivas (``make slides``) y del sitio
+con su laboratorio (``make site``), y un LÉEME.txt.
 Quien lo recibe lo descomprime y usa las órdenes de siempre: tools/environment.py ve ``wheels/`` y no busca nada fuera.
 Con los mismos ingredientes sale el mismo zip, byte a byte; al final se dice su SHA-256.
 """
@@ -31,6 +32,7 @@ from . import environment
 ROOT = Path(environment.ROOT)
 NAME = "curso-generacion-texto"
 MB = 1000.0**2
+SITE_PAGE, LAB_FILE = "build/site/index.html", "build/laboratorio.html"
 CPU_GB, CUDA_GB = 2.0, 10.0  # las descargas y el zip a la vez: 1 GB con el torch de CPU; con CUDA, varios
 README = """\
 Generar texto en español con Transformers: el curso, para un aula sin internet
@@ -46,8 +48,8 @@ Hecho para Python {python} en {system}. En otro sistema o con otro Python no sir
        .venv\\Scripts\\python -m jupyterlab --ServerApp.root_dir=notebooks
 
 La primera vez se instalan los paquetes de la carpeta «wheels», sin red: unos minutos y 3 GB de disco.
-Después, JupyterLab se abre en español con los cinco cuadernos.
-{slides}
+Después, JupyterLab se abre en español con los cuadernos.
+{slides}{site}
 Las pruebas del curso (make test) necesitan más paquetes: haz un clon con red.
 El código tiene licencia MIT; los textos, CC BY 4.0. El detalle está en LICENSE.
 {gemma}"""
@@ -61,8 +63,16 @@ este aviso y con las condiciones:
 """
 
 
+SITE = """
+Sin instalar nada: abre «build/site/index.html» en un navegador. Es el curso para leer, con cuestionarios y buscador.
+"""
+LAB = """
+El laboratorio, en un solo archivo: abre «build/laboratorio.html» en un navegador. El modelo va dentro.
+"""
+
+
 def course_files() -> list[str]:
-    """Los archivos del curso que guarda git, y las diapositivas ya hechas, que no guarda; en orden."""
+    """Los archivos del curso que guarda git, y lo ya hecho que no guarda (diapositivas, sitio); en orden."""
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -71,7 +81,7 @@ def course_files() -> list[str]:
             "Cómo seguir: clona el curso con git y repite «make bundle» en el clon."
         ) from None
     names = {name for name in listed.decode("utf-8").split("\0") if name and (ROOT / name).is_file()}
-    for pattern in ("slides/dist/**/*", "slides/*.pdf", "slides/*.html"):
+    for pattern in ("slides/dist/**/*", "slides/*.pdf", "slides/*.html", "build/site/**/*", LAB_FILE):
         names |= {path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern) if path.is_file()}
     return sorted(name for name in names if not name.startswith((".ci/", ".github/", "wheels/")))
 
@@ -168,6 +178,8 @@ def build() -> Path:
     slides = any(PurePosixPath(name).suffix in (".pdf", ".html") for name in files if name.startswith("slides/"))
     if not slides:
         environment.say("Aviso: sin diapositivas. Si las quieres dentro, haz antes «make slides».")
+    if SITE_PAGE not in files:
+        environment.say("Aviso: sin el sitio ni su laboratorio. Si los quieres dentro, haz antes «make site».")
     output = ROOT / "build"
     output.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix="wheels-") as folder:
@@ -184,7 +196,9 @@ def build() -> Path:
         check_disk((size + 200) * MB / environment.GB)
         terms = gemma_terms(wheels)
         slides_line = "\nLas diapositivas están en la carpeta «slides».\n" if slides else ""
-        text = README.format(name=NAME, slides=slides_line, gemma=GEMMA if terms else "", **info)
+        site_line = SITE * (SITE_PAGE in files) + LAB * (LAB_FILE in files)
+        parts = {"slides": slides_line, "site": site_line, "gemma": GEMMA if terms else ""}
+        text = README.format(name=NAME, **parts, **info)
         entries = [(f"{NAME}/GEMMA_TERMS.html", terms)] if terms else []
         entries += [(f"{NAME}/{name}", ROOT / name) for name in files]
         entries += [(f"{NAME}/wheels/{path.name}", path) for path in wheels]

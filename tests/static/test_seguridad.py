@@ -103,7 +103,7 @@ def test_every_licence_allows_handing_the_course_out():
     software = {name: pin for name, pin in pins().items() if not name.startswith(licences.MODEL)}
     assert parse_pins("\n".join(f"{name}=={pin}" for name, pin, *_ in rows)) == software
     for name, _, licence, where in rows:
-        assert licences.acceptable(licence), f"{name}: {licence}"
+        assert licences.acceptable(licence) or name in licences.LOOKED_AT, f"{name}: {licence}"
         assert where in licences.WHERE.values()
 
 

@@ -75,7 +75,9 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     if docname in NOT_LINKED or docname.startswith("guia/") or app.builder.format != "html":
         return
     pattern, entries = glossary()
-    targets = {name.lower(): found for _, name, _, page, found, _ in app.env.domains["std"].get_objects() if page == "glosario"}
+    targets = {
+        name.lower(): found for _, name, _, page, found, _ in app.env.domains["std"].get_objects() if page == "glosario"
+    }
     base, linked = app.builder.get_relative_uri(docname, "glosario"), set()
     for text in list(doctree.findall(nodes.Text)):
         if any(isinstance(parent, OPAQUE) for parent in ancestors(text)):
@@ -90,7 +92,12 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             pieces += [nodes.Text(text[done : match.start()])]
             pieces += [
                 nodes.reference(
-                    "", match[0], internal=True, refuri=f"{base}#{anchor}", classes=["termino"], reftitle=entry["definition"]
+                    "",
+                    match[0],
+                    internal=True,
+                    refuri=f"{base}#{anchor}",
+                    classes=["termino"],
+                    reftitle=entry["definition"],
                 )
             ]
             done = match.end()

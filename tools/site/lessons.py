@@ -142,7 +142,9 @@ def inline(text: str) -> str:
 def slides_box(session: pages.Session, built: set[str]) -> str:
     """Las diapositivas, que no se cargan hasta que se abren; si no están hechas, se dice."""
     if session.stem not in built:
-        return '<p class="nota">Las diapositivas no están en esta copia del sitio: las hace <code>make slides</code>.</p>'
+        return (
+            '<p class="nota">Las diapositivas no están en esta copia del sitio: las hace <code>make slides</code>.</p>'
+        )
     where = f"../diapositivas/{session.stem}"
     return (
         f'<details class="diapositivas"><summary>Ver las diapositivas</summary>\n<iframe src="{where}.html" '

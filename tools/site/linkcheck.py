@@ -23,7 +23,14 @@ from .sources import write_sources
 
 OK, MOVED, DOUBTFUL, BROKEN, UNREACHABLE = "✅", "↪", "⚠️", "✗", "sin conexión"
 REFUSED = {"401", "403", "405", "407", "408", "425", "429"}
-NO_HOST = ("NameResolutionError", "NewConnectionError", "ConnectTimeout", "ProxyError", "Connection refused", "unreachable")
+NO_HOST = (
+    "NameResolutionError",
+    "NewConnectionError",
+    "ConnectTimeout",
+    "ProxyError",
+    "Connection refused",
+    "unreachable",
+)
 PAGE = "enlaces-externos"
 
 

@@ -42,9 +42,7 @@ def render_map(root: Path = ROOT) -> str:
 def render_toctrees(root: Path = ROOT) -> str:
     """Los índices de la barra lateral, escondidos en la portada."""
     sessions = pages.read_sessions(root)
-    groups = {
-        part: ["sesiones/" + session.stem for session in sessions if part_of(session) == part] for part in PARTS
-    }
+    groups = {part: ["sesiones/" + session.stem for session in sessions if part_of(session) == part] for part in PARTS}
     groups["Corazón"].insert(0, "sesiones/index")
     groups["Profundiza"] = ["profundiza/" + session.stem for session in sessions if session.deep]
     groups["Para consultar"] = ["laboratorio", "glosario", "bibliografia", "descargas"]
@@ -52,7 +50,8 @@ def render_toctrees(root: Path = ROOT) -> str:
     groups["El curso por dentro"] = ["verificacion", "licencias"]
     groups = {"Empieza": [groups["Corazón"].pop(0)], **groups}
     return "\n".join(
-        f"```{{toctree}}\n:hidden:\n:caption: {part}\n\n" + "\n".join(names) + "\n```\n" for part, names in groups.items()
+        f"```{{toctree}}\n:hidden:\n:caption: {part}\n\n" + "\n".join(names) + "\n```\n"
+        for part, names in groups.items()
     )
 
 

@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 
 from .. import ROOT, lab, pages, write_if_changed
-from . import paths
 from . import pages as site_pages
+from . import paths
 from .facts import count_facts
 from .lessons import Lesson, render_lesson
 
@@ -50,7 +50,11 @@ def written_pages(root: Path = ROOT) -> dict[str, str]:
 
 def lessons(root: Path = ROOT) -> list[Lesson]:
     trains, sessions = pages.read_map(root)["ejercicios"], pages.read_sessions(root)
-    return [Lesson(session, deep, trains, root) for session in sessions for deep in ([False, True] if session.deep else [False])]
+    return [
+        Lesson(session, deep, trains, root)
+        for session in sessions
+        for deep in ([False, True] if session.deep else [False])
+    ]
 
 
 def write_parts(folder: Path, root: Path = ROOT) -> None:
