@@ -64,7 +64,7 @@
       const shown = data.names[id];
       const fill = el("span", { class: "pv-bar", "aria-hidden": "true" });
       fill.style.setProperty("--part", (p / most).toFixed(3));
-      return el("li", {}, el("button", { type: "button", "aria-label": `${shown.replace("␣", "")}, ${percent(p)}`, onclick: () => choose(one) },
+      return el("li", {}, el("button", { type: "button", onclick: () => choose(one) },
         el("span", { class: "pv-token" }, shown), el("span", { class: "pv-track" }, fill), el("span", { class: "pv-share" }, percent(p))));
     };
 

@@ -75,9 +75,8 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     if docname in NOT_LINKED or docname.startswith("guia/") or app.builder.format != "html":
         return
     pattern, entries = glossary()
-    targets = {
-        name.lower(): found for _, name, _, page, found, _ in app.env.domains["std"].get_objects() if page == "glosario"
-    }
+    objects = app.env.domains["std"].get_objects()
+    targets = {name.lower(): anchor for name, _, kind, _, anchor, _ in objects if kind == "term"}
     base, linked = app.builder.get_relative_uri(docname, "glosario"), set()
     for text in list(doctree.findall(nodes.Text)):
         if any(isinstance(parent, OPAQUE) for parent in ancestors(text)):
@@ -89,17 +88,9 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             if entry["term"] in linked or anchor is None:
                 continue
             linked.add(entry["term"])
-            pieces += [nodes.Text(text[done : match.start()])]
-            pieces += [
-                nodes.reference(
-                    "",
-                    match[0],
-                    internal=True,
-                    refuri=f"{base}#{anchor}",
-                    classes=["termino"],
-                    reftitle=entry["definition"],
-                )
-            ]
+            options = {"internal": True, "classes": ["termino"], "reftitle": entry["definition"]}
+            link = nodes.reference("", match[0], refuri=f"{base}#{anchor}", **options)
+            pieces += [nodes.Text(text[done : match.start()]), link]
             done = match.end()
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(text[done:])])

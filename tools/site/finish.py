@@ -8,13 +8,18 @@ import re
 # tocar el texto del curso.
 SPANISH = {
     'title="Toggle primary sidebar"': 'title="Enseñar u ocultar el índice del curso" aria-label="Índice del curso"',
-    'title="Toggle secondary sidebar"': 'title="Enseñar u ocultar el índice de la página" aria-label="Índice de la página"',
+    'title="Toggle secondary sidebar"': 'title="Enseñar u ocultar el índice de la página" aria-label="En esta página"',
     'aria-label="Main"': 'aria-label="Índice del curso"',
     'aria-label="Page"': 'aria-label="Índice de la página"',
     'title="Imprimir en PDF"': 'title="Imprimir o guardar en PDF"',
     'title="Modo de pantalla completa"': 'title="Pantalla completa"',
     'aria-label="Download this page"': 'aria-label="Descargar esta página"',
     'title="siguiente página"': 'title="página siguiente"',
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<summary><span class="toctree-toggle"': '<summary aria-label="Ver sus páginas"><span class="toctree-toggle"',
+    'pst-js-only" title="Búsqueda" aria-label="Búsqueda"': 'pst-js-only" title="Buscar"',
+    ">Búsqueda</span>": ">Buscar</span>",
+    "<h1>Búsqueda</h1>": "<h1>Buscar</h1>",
     'title="Permalink to this heading"': 'title="Enlace a este título"',
     'title="Link to this heading"': 'title="Enlace a este título"',
     'title="Link to this term"': 'title="Enlace a este término"',
@@ -27,8 +32,7 @@ ONLY_SEARCH = ("_static/searchtools.js", "_static/language_data.js", "searchinde
 def finish_html(text: str, name: str) -> str:
     """El HTML de la página ``name``, repasado. Repasarlo dos veces no cambia nada."""
     for old, new in SPANISH.items():
-        if new not in text:
-            text = text.replace(old, new)
+        text = text.replace(old, new)
     for script in UNUSED + (() if name == "search" else ONLY_SEARCH):
         text = re.sub(rf'[ \t]*<script[^>]*src="[^"]*{re.escape(script)}[^"]*"></script>\n?', "", text)
     if name == "search" and "buscar.js" not in text:

@@ -145,9 +145,9 @@ def slides_box(session: pages.Session, built: set[str]) -> str:
         return (
             '<p class="nota">Las diapositivas no están en esta copia del sitio: las hace <code>make slides</code>.</p>'
         )
-    where = f"../diapositivas/{session.stem}"
+    where, title = f"../diapositivas/{session.stem}", re.sub("[`*]", "", session.heading)
     return (
         f'<details class="diapositivas"><summary>Ver las diapositivas</summary>\n<iframe src="{where}.html" '
-        f'loading="lazy" title="Diapositivas: {html.escape(session.heading.replace("`", "").replace("*", ""))}"></iframe>\n</details>\n'
+        f'loading="lazy" title="Diapositivas: {html.escape(title)}"></iframe>\n</details>\n'
         f'<p class="acciones"><a href="{where}.html">A pantalla completa</a> · <a href="{where}.pdf">En PDF</a></p>'
     )

@@ -76,13 +76,18 @@ def summarize(results: list[dict]) -> tuple[list[str], list[str]]:
     return told, [uri for uri, (kind, _) in found.items() if kind == BROKEN]
 
 
+def every_link(root: Path = ROOT) -> str:
+    """Los de enlaces.toml, también los que solo usan una ficha o un programa, y la portada del repositorio."""
+    every = [(link.url, key) for key, link in links.load_links(root).items()]
+    every.append((f"https://github.com/{links.repository_slug(root)}", "pyproject.toml"))
+    return "".join(f"- <{url}> ({key})\n" for url, key in every)
+
+
 def check_external(work: Path, root: Path = ROOT) -> list[str]:
     """Pasa el linkcheck de Sphinx y cuenta lo que ha visto; devuelve un problema si hay enlaces rotos."""
     source = work / "fuente"
     write_sources(source, root)
-    every = "".join(f"- <{link.url}> ({key})\n" for key, link in links.load_links(root).items())
-    own = f"- <https://github.com/{links.repository_slug(root)}> (pyproject.toml)\n"
-    (source / f"{PAGE}.md").write_text(f"---\norphan: true\n---\n\n# Enlaces\n\n{every}{own}", encoding="utf-8")
+    (source / f"{PAGE}.md").write_text(f"---\norphan: true\n---\n\n# Enlaces\n\n{every_link(root)}", encoding="utf-8")
     print("Pruebo los enlaces externos, de uno en uno: unos minutos…", flush=True)
     output = work / "linkcheck"
     options = ["-q", "-Q", "-d", str(work / "doctrees-linkcheck"), "-c", str(root / "docs")]

@@ -64,8 +64,8 @@ def render_glossary(root: Path = ROOT) -> str:
         for entry in sorted(pages.read_map(root)["glosario"], key=lambda entry: pages.alphabetical(entry["term"]))
     )
     return (
-        "# Glosario\n\nLos términos del curso, en español y en inglés, con la sesión en que se explican. En las páginas de "
-        f"las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n```{{glossary}}\n{entries}```\n"
+        "# Glosario\n\nLos términos del curso, en español y en inglés, con la sesión en que se explican. En las "
+        f"páginas de las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n```{{glossary}}\n{entries}```\n"
     )
 
 
