@@ -138,7 +138,7 @@ def test_formulas_are_mathml_and_terms_lead_to_the_glossary(site):
 
 
 def test_the_figures_are_counted(site):
-    """Contra otra cuenta: los ejercicios, por sus títulos en las fuentes; las celdas comparadas, leídas con nbformat."""
+    """Contra otra cuenta: los ejercicios, por sus títulos en las fuentes; las celdas, leídas con nbformat."""
     import nbformat
 
     sources = (ROOT / "notebooks" / "fuente").rglob("*.md")
@@ -268,12 +268,14 @@ def check(tmp_path, monkeypatch, capsys):
 
     yield run
     server.shutdown()
+    server.server_close()
 
 
 def test_the_external_links_are_told_in_spanish(check):
     problems, out = check("/200", "/a-301", "/x-404", "/x-403", "/x-503")
     assert problems and "enlaces.toml" in problems[0]
-    assert "✗ /x-404" in out and "⚠️ /x-403" in out and "⚠️ /x-503" in out and "↪ /a-301" in out
+    assert "✗ /x-404\n    el servidor contesta 404" in out and "⚠️ /x-403\n    el servidor contesta 403" in out
+    assert "⚠️ /x-503" in out and "↪ /a-301\n    se ha mudado a " in out
     assert "2 responden (1 desde otra dirección), 2 dudosos y 1 rotos." in out
 
 

@@ -38,6 +38,8 @@ def verdict(result: dict) -> str:
     """Qué se dice de una dirección, según lo que cuenta de ella Sphinx."""
     status, code, info = result["status"], str(result.get("code", 0)), result.get("info", "")
     said = re.search(r"\b([45]\d\d)\b (?:Client|Server) Error", info)
+    if status == "ignored" and info:  # un 503: el servidor está, pero hoy no atiende
+        return DOUBTFUL
     if status in ("working", "ignored", "unchecked", "local"):
         return OK
     if status == "redirected":
@@ -47,6 +49,19 @@ def verdict(result: dict) -> str:
     if said:
         return DOUBTFUL if said[1] in REFUSED or said[1][0] == "5" else BROKEN
     return UNREACHABLE if any(sign in info for sign in NO_HOST) else BROKEN
+
+
+def reason(info: str) -> str:
+    """Por qué, en español; de lo que no se conoce, lo que dice la biblioteca."""
+    if said := re.search(r"\b([45]\d\d)\b (?:Client|Server) Error", info):
+        return f"el servidor contesta {said[1]}"
+    if info == "service unavailable":
+        return "el servidor contesta 503"
+    if "timed out" in info:
+        return "tarda demasiado"
+    if any(sign in info for sign in NO_HOST):
+        return "no se llega a su servidor"
+    return f"se ha mudado a {info}" if info.startswith("http") else info
 
 
 def summarize(results: list[dict]) -> tuple[list[str], list[str]]:
@@ -63,7 +78,7 @@ def summarize(results: list[dict]) -> tuple[list[str], list[str]]:
         return ["Sin red: no llego a ningún sitio, así que no compruebo los enlaces. Repite la orden con conexión."], []
     found = {uri: (BROKEN if kind == UNREACHABLE else kind, info) for uri, (kind, info) in found.items()}
     told = [
-        f"{sign} {uri}\n    {info}\n    {', '.join(sorted(set(places[uri])))}"
+        f"{sign} {uri}\n    {reason(info)}\n    {', '.join(sorted(set(places[uri])))}"
         for sign in (MOVED, DOUBTFUL, BROKEN)
         for uri, (kind, info) in found.items()
         if kind == sign
