@@ -5,7 +5,6 @@ Con todos los casos, en ``tests/nightly/test_lab.py``.
 
 import laboratorio
 import pytest
-from cuadernos import ROOT
 
 from tools import lab as build_lab
 
