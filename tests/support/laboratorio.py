@@ -125,6 +125,25 @@ def check_tokenizer(page, tokenizer, count: int) -> None:
     assert shown == [decoding.show_token(tokenizer, i) for i in range(4100)]
 
 
+def different_characters(page, tokenizer) -> list[str]:
+    """Los caracteres de Unicode que no se parten, o no se normalizan, igual aquí que en la biblioteca tokenizers."""
+    codes = [
+        *range(0xD800),
+        *range(0xE000, 0x40000),
+        *range(0xE0000, 0xE0200),
+        0xF0000,
+        0x10FFFF,
+    ]  # más allá no hay nada
+    characters = [chr(code) for code in codes]
+    different = []
+    for start in range(0, len(characters), 50000):
+        some = characters[start : start + 50000]
+        expected = tokenizer([f"a{c}b {c}1{c} \n{c}" for c in some]).input_ids
+        found = ask(page, "(all) => all.map((c) => engine.tokenizer.encode(`a${c}b ${c}1${c} \\n${c}`))", some)
+        different += [f"U+{ord(c):04X}" for c, a, b in zip(some, found, expected, strict=True) if a != b]
+    return different
+
+
 # --- El modelo ----------------------------------------------------------------------------------------
 
 
