@@ -94,8 +94,9 @@
 
   const sheet = el("link", { rel: "stylesheet", href: new URL("portada.css", HOME).href });
   document.head.append(sheet);
-  fetch(new URL("portada.json", HOME))
-    .then((answer) => answer.json())
+  // El sitio lleva el árbol dentro de la página, y así vale también desde un archivo.
+  const inside = document.getElementById("portada-datos");
+  (inside ? Promise.resolve(JSON.parse(inside.textContent)) : fetch(new URL("portada.json", HOME)).then((answer) => answer.json()))
     .then(start)
     .catch(() => place.replaceChildren()); // sin el árbol, la portada sigue valiendo
 })();
