@@ -121,7 +121,9 @@ def test_only_addresses_of_the_repository_change_and_line_endings_stay(toy, text
 
 def test_the_site_changes_too_and_comes_back(toy):
     page = toy / "página.md"
-    page.write_text("(https://a.github.io/b/lab/?recorrido=02) https://a.github.io/b. https://a.github.io/b", encoding="utf-8")
+    page.write_text(
+        "(https://a.github.io/b/lab/?recorrido=02) https://a.github.io/b. https://a.github.io/b", encoding="utf-8"
+    )
     before = page.read_bytes()
     fork_course.fork("x-y/z.w", toy)
     site = "https://x-y.github.io/z.w"
