@@ -3,9 +3,9 @@
     python -m tools.fork DUEÑO/NOMBRE        # o bien: make fork REPO=DUEÑO/NOMBRE
 
 El nombre del repositorio lo dice pyproject.toml. De ahí lo toman los programas que escriben las páginas, los enlaces al
-laboratorio y los distintivos de Colab; aquí se cambia en las direcciones de todos los archivos que sigue git, fuentes y generados a la
-vez, y así no hay que reconstruir nada. Repetir la orden no cambia nada, y con el nombre de antes todo vuelve a quedar
-como estaba.
+laboratorio y los distintivos de Colab; aquí se cambia en las direcciones de todos los archivos que sigue git, fuentes y
+generados a la vez, y así no hay que reconstruir nada. Repetir la orden no cambia nada, y con el nombre de antes todo
+vuelve a quedar como estaba.
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def site(tmp_path_factory, serve):
     build_lab.assemble(folder / "lab")
     for path in (ROOT / "docs").glob("portada.*"):
         (folder / path.name).write_bytes(path.read_bytes())
-    head = '<!doctype html><html lang="es"><head><meta charset="utf-8"><title>Portada</title><link rel="icon" href="data:,">'
+    head = '<!doctype html><html lang="es"><head><meta charset="utf-8"><title>Portada</title>'
+    head += '<link rel="icon" href="data:,">'
     body = (
         '</head><body><main><h1>Curso</h1><div id="portada-viva"></div></main><script defer src="portada.js"></script>'
     )

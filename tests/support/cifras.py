@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from cuadernos import ROOT
@@ -136,7 +137,7 @@ def figures(truth: Truth) -> dict[str, Callable]:
         return truth.probs(ids).topk(int(count)).values.sum().item()
 
     def pairs(ids):
-        return len(set(zip(ids, ids[1:], strict=False))) / (len(ids) - 1)
+        return len(set(pairwise(ids))) / (len(ids) - 1)
 
     def ppl(ids):
         found = truth.bits(ids)
