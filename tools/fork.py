@@ -2,10 +2,10 @@
 
     python -m tools.fork DUEÑO/NOMBRE        # o bien: make fork REPO=DUEÑO/NOMBRE
 
-El nombre del repositorio lo dice pyproject.toml. De ahí lo toman los programas que escriben las páginas y los
-distintivos de Colab; aquí se cambia en las direcciones de todos los archivos que sigue git, fuentes y generados a la
-vez, y así no hay que reconstruir nada. Repetir la orden no cambia nada, y con el nombre de antes todo vuelve a quedar
-como estaba.
+El nombre del repositorio lo dice pyproject.toml. De ahí lo toman los programas que escriben las páginas, los enlaces al
+laboratorio y los distintivos de Colab; aquí se cambia en las direcciones de todos los archivos que sigue git, fuentes y
+generados a la vez, y así no hay que reconstruir nada. Repetir la orden no cambia nada, y con el nombre de antes todo
+vuelve a quedar como estaba.
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ def fork(new: str, root: Path = ROOT) -> list[str]:
         )
     old = re.escape(links.repository_slug(root))
     # De GitHub, de Colab o de Binder; que «curso» no cambie «curso-2» ni «curso.old».
-    address = re.compile(rf"(github\.com[/:]|/github/|/gh/){old}(?=(?:\.git)?\.?(?![\w.-]))".encode())
+    end = r"(?=(?:\.git)?\.?(?![\w.-]))"
+    address = re.compile(rf"(github\.com[/:]|/github/|/gh/){old}{end}".encode())
+    old_site = re.compile((re.escape(links.site(root).rstrip("/")) + end).encode())  # el sitio, en GitHub Pages
+    new_site = "https://{}.github.io/{}".format(*new.split("/")).encode()
     changed = []
     for path in sorted(links.tracked_files(root), key=lambda path: path == root / PROJECT):
         data = path.read_bytes()
-        text = address.sub(rb"\g<1>" + new.encode(), data)
+        text = old_site.sub(new_site, address.sub(rb"\g<1>" + new.encode(), data))
         if text != data:
             path.write_bytes(text)
             changed.append(path.relative_to(root).as_posix())

@@ -17,6 +17,7 @@ from pathlib import Path
 from . import ROOT
 
 DATA = "notebooks/fuente/enlaces.toml"
+TOURS = "docs/lab/tours"
 COLAB = "https://colab.research.google.com"
 SLUG = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}?"
 FIELDS = {"title": str, "url": str, "arxiv": str, "doi": str, "journal": str}
@@ -24,7 +25,7 @@ FIELDS |= {"authors": list, "others": bool, "year": int, "book": bool}
 KINDS = {str: "un texto, entre comillas", list: "una lista de textos", bool: "true o false", int: "un número entero"}
 SKIPPED_FOLDERS = {"__pycache__", "build", "dist", "corpus", "node_modules"}
 CODE = r"(?P<code>```.*?```|~~~.*?~~~|(?P<ticks>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=ticks)(?!`))"
-_REFERENCE = re.compile(CODE + r"|\[(?P<text>[^\[\]]*)\]\(enlace:(?P<key>[^)\s]*)\)", re.DOTALL)
+_REFERENCE = re.compile(CODE + r"|\[(?P<text>[^\[\]]*)\]\((?P<kind>enlace|recorrido):(?P<key>[^)\s]*)\)", re.DOTALL)
 _URL = re.compile(r"https?://[^\s<>\"'`\\)\]}»|]+")
 
 
@@ -130,12 +131,14 @@ def find_link(links: dict[str, Link], key: str) -> Link:
 def resolve(text: str, root: Path = ROOT) -> str:
     """Cambia ``[texto](enlace:clave)`` y ``[](enlace:clave)`` por enlaces de verdad; el código no se toca.
 
+    ``[texto](recorrido:03)`` lleva a ese recorrido del laboratorio.
+
     Raises
     ------
     ValueError
-        Si una clave no está en ``enlaces.toml``: dice en qué línea del texto.
+        Si una clave no está en ``enlaces.toml``, o no hay tal recorrido: dice en qué línea del texto.
     """
-    if "](enlace:" not in text:
+    if not re.search(r"\]\((?:enlace|recorrido):", text):
         return text
     links = load_links(root)
 
@@ -143,6 +146,8 @@ def resolve(text: str, root: Path = ROOT) -> str:
         if match["code"]:
             return match[0]
         try:
+            if match["kind"] == "recorrido":
+                return f"[{match['text']}]({tour(match['key'], root)})"
             link = find_link(links, match["key"])
         except ValueError as error:
             line = text.count("\n", 0, match.start("key")) + 1
@@ -179,6 +184,26 @@ def repository_slug(root: Path = ROOT) -> str:
             '"https://github.com/dueño/nombre" en [project.urls] de pyproject.toml.'
         )
     return found[1]
+
+
+def site(root: Path = ROOT) -> str:
+    """La dirección del sitio del curso, la que GitHub Pages da al repositorio."""
+    owner, name = repository_slug(root).split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
+def tour(session: str, root: Path = ROOT) -> str:
+    """La dirección del recorrido de una sesión en el laboratorio del sitio.
+
+    Raises
+    ------
+    ValueError
+        Si esa sesión no tiene recorrido.
+    """
+    if not (root / TOURS / f"{session}.json").is_file():
+        known = ", ".join(sorted(path.stem for path in (root / TOURS).glob("*.json")))
+        raise ValueError(f"no hay ningún recorrido «{session}» en {TOURS}. Hay: {known or 'ninguno'}.")
+    return f"{site(root)}lab/?recorrido={session}"
 
 
 def colab_badge(notebook: str, root: Path = ROOT) -> str:

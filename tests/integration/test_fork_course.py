@@ -51,6 +51,9 @@ def test_the_whole_course_changes_in_step_and_comes_back_byte_for_byte(course, c
             text = after[place].decode()
             assert f"colab.research.google.com/github/{NEW}/blob/main/{place}" in text
             assert f"git clone -q --depth 1 https://github.com/{NEW} " in text
+    lab = "https://ana-ruiz.github.io/Curso_de.texto/lab/?recorrido=02"
+    for place in ("notebooks/02_bucle_de_generacion.ipynb", "slides/02_bucle_de_generacion.md"):
+        assert lab in after[place].decode()
     for name in ("README.md", "pyproject.toml", "CITATION.cff"):
         assert f"https://github.com/{NEW}" in after[name].decode()
     # Lo generado sigue siendo lo que sale de sus fuentes.
@@ -105,6 +108,7 @@ def test_good_names(toy, slug):
         ("https://github.com/a/b", True), ("git@github.com:a/b.git", True), ("github.com/a/b.", True),
         ("x/github/a/b/blob/main", True), ("mybinder.org/v2/gh/a/b/HEAD", True), ("(https://github.com/a/b)", True),
         ("a/b", False), ("data/a/b", False), ("https://github.com/a/b-c", False), ("https://github.com/a/b.c", False),
+        ("https://a.github.io/b-c/", False), ("https://za.github.io/b", False), ("https://a.github.io/c", False),
         ("https://github.com/a/bc", False), ("https://x.es/a/b", False), ("https://github.com/za/b", False),
     ],
 )  # fmt: skip
@@ -113,6 +117,19 @@ def test_only_addresses_of_the_repository_change_and_line_endings_stay(toy, text
     page.write_bytes(f"1\r\n{text}\r\n".encode())
     assert (page.name in fork_course.fork("x-y/z.w", toy)) == changes
     assert page.read_bytes().decode() == f"1\r\n{text.replace('a/b', 'x-y/z.w') if changes else text}\r\n"
+
+
+def test_the_site_changes_too_and_comes_back(toy):
+    page = toy / "página.md"
+    page.write_text(
+        "(https://a.github.io/b/lab/?recorrido=02) https://a.github.io/b. https://a.github.io/b", encoding="utf-8"
+    )
+    before = page.read_bytes()
+    fork_course.fork("x-y/z.w", toy)
+    site = "https://x-y.github.io/z.w"
+    assert page.read_text(encoding="utf-8") == f"({site}/lab/?recorrido=02) {site}. {site}"
+    fork_course.fork("a/b", toy)
+    assert page.read_bytes() == before
 
 
 def test_what_git_does_not_follow_stays(toy):

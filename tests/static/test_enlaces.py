@@ -122,6 +122,26 @@ def test_an_unknown_key_names_the_line_and_the_likeliest(tmp_path):
         links.resolve("a\n\nb [](enlace:ruiz2002)", tmp_path)
 
 
+def test_a_tour_is_at_the_site_of_this_repository(tmp_path):
+    write(tmp_path, GOOD)
+    (tmp_path / "pyproject.toml").write_text('Repositorio = "https://github.com/ana-ruiz/Curso"\n', encoding="utf-8")
+    (tmp_path / links.TOURS).mkdir(parents=True)
+    (tmp_path / links.TOURS / "03.json").write_text("{}", encoding="utf-8")
+    lab = "https://ana-ruiz.github.io/Curso/lab/?recorrido=03"
+    assert links.resolve("[a](recorrido:03) `[a](recorrido:03)`", tmp_path) == f"[a]({lab}) `[a](recorrido:03)`"
+    with pytest.raises(ValueError, match=r"línea 2: no hay ningún recorrido «06» en docs/lab/tours\. Hay: 03\."):
+        links.resolve("a\n[b](recorrido:06)", tmp_path)
+
+
+def test_every_tour_has_a_link_in_its_notebook_and_in_its_deck():
+    tours = sorted(path.stem for path in (ROOT / links.TOURS).glob("*.json"))
+    assert tours == ["01", "02", "03", "04", "05"]
+    for session in tours:
+        for place in ("notebooks/*.ipynb", "slides/*.md"):
+            told = {name(path) for path in ROOT.glob(place) if links.tour(session) in links.find_urls(texts(path))}
+            assert len(told) == 1 and all(Path(one).name.startswith(session) for one in told), (session, place)
+
+
 def test_find_urls():
     text = 'a (https://x.es/a_b), <http://y.es>; "https://z.es/?q=1#a". [t](https://w.es/p.pdf) «https://v.es»'
     assert links.find_urls(text) == [
@@ -134,7 +154,7 @@ def test_find_urls():
 
 def known(url: str) -> bool:
     slug = links.repository_slug(ROOT)
-    own = (f"https://github.com/{slug}", f"https://mybinder.org/v2/gh/{slug}", links.COLAB)
+    own = (f"https://github.com/{slug}", f"https://mybinder.org/v2/gh/{slug}", links.COLAB, links.site(ROOT))
     addresses = {link.url for link in links.load_links(ROOT).values()}
     if "{" in url:  # una f-string: vale si así empieza alguna
         return any(address.startswith(url.partition("{")[0]) for address in addresses)
