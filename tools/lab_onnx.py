@@ -2,8 +2,8 @@
 
     python -m tools.lab_onnx --output rivales/modelo_onnx
 
-Necesita el paquete ``onnx``, que el curso no instala. Los pesos van en 16 bits, como en el laboratorio, y las cuentas en
-32; con claves y valores anteriores y los nombres que espera transformers.js. Al final se compara con transformers.
+Necesita el paquete ``onnx``, que el curso no instala. Los pesos van en 16 bits, como en el laboratorio, y las cuentas
+en 32; con claves y valores anteriores y los nombres que espera transformers.js. Al final se compara con transformers.
 """
 
 from __future__ import annotations
@@ -83,10 +83,9 @@ def export(folder: Path) -> float:
     ids, past = torch.arange(5, 10)[None], torch.zeros(1, config.n_head, 3, config.n_embd // config.n_head)
     arguments = (ids, torch.ones(1, 8, dtype=torch.long), torch.arange(3, 8)[None], *[past] * len(names))
     axes = {name: {0: "batch", 2 if "." in name else 1: f"length of {name}"} for name in [*inputs, *outputs]}
-    torch.onnx.export(
-        plain, arguments, str(folder / "onnx" / "model.onnx"), dynamo=False, opset_version=17, do_constant_folding=False,
-        input_names=inputs, output_names=outputs, dynamic_axes=axes,
-    )  # fmt: skip
+    options = {"dynamo": False, "opset_version": 17, "do_constant_folding": False, "dynamic_axes": axes}
+    path = str(folder / "onnx" / "model.onnx")
+    torch.onnx.export(plain, arguments, path, input_names=inputs, output_names=outputs, **options)
     with torch.inference_mode():
         found = plain(ids, torch.ones_like(ids), torch.arange(5)[None], *[past[:, :, :0]] * len(names))[0]
         return (found - model(ids).logits).abs().max().item()
