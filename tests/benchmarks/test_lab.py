@@ -84,9 +84,8 @@ ENGINES = {
 }
 if RIVALS:
     ENGINES |= {"onnxruntime-web": ONNX, "transformers.js": TRANSFORMERS}
-START = (
-    "const PROMPT = %r;\n%s\nawait write(1);\nwindow.ready = performance.now();\n"  # ms desde que se abrió la página
-)
+START = "window.onunhandledrejection = (event) => { window.failed = String(event.reason); };\nconst PROMPT = %r;\n"
+END = "\nawait write(1);\nwindow.ready = performance.now();\n"  # el primer token, en ms desde que se abrió la página
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def url(tmp_path_factory):
         (folder / "rivales").symlink_to(Path(RIVALS).resolve())
     for number, code in enumerate(ENGINES.values()):
         (folder / f"motor{number}.html").write_text(laboratorio.PAGE.replace("prueba.js", f"motor{number}.js"), "utf-8")
-        (folder / f"motor{number}.js").write_text(START % (PROMPT, code), "utf-8")
+        (folder / f"motor{number}.js").write_text(START % PROMPT + code + END, "utf-8")
     with serving(folder, ISOLATED) as url:
         yield url
 
@@ -126,8 +125,8 @@ class Engine:
 
     def wait(self) -> float:
         """Segundos desde que se abrió la página hasta el primer token."""
-        self.page.wait_for_function("window.ready")
-        assert self.failed == []
+        self.page.wait_for_function("window.ready || window.failed")
+        assert self.failed == [] and self.page.evaluate("window.failed") is None
         return self.page.evaluate("window.ready") / 1000
 
     def write(self) -> tuple[list[int], float]:
