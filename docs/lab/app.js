@@ -33,15 +33,15 @@ mountActions(byId("actions"), app, { ready: prompt.flush });
 mountCandidates(byId("candidates"), app);
 mountControls(byId("controls"), app);
 mountBranches(byId("branches"), app);
-mountStart({ load, remembered: async () => (await caches.keys()).length > 0, onReady: begin });
+mountStart({ load, remembered: async () => (await caches.keys()).some((name) => name.startsWith("laboratorio-")), onReady: begin });
 
-function begin(engine) {
+async function begin(engine) {
   app.engine = engine;
   const focused = byId("start").contains(document.activeElement);
   byId("start").remove();
   for (const part of document.querySelectorAll(".after-load")) if (part.id !== "branches") part.hidden = false;
   if (focused) byId("prompt").focus({ preventScroll: true });
-  open({ prompt: prompt.value });
+  await open({ prompt: prompt.value }); // los paneles empiezan con algo que mirar
   for (const [name, panel] of MINI ? [] : Object.entries(panels)) {
     const section = byId(`panel-${name}`);
     section.hidden = false;
@@ -63,7 +63,7 @@ function open(otherwise) {
       problem = error;
     }
   }
-  app.restore(start).then(() => problem && app.fail(problem));
+  return app.restore(start).then(() => problem && app.fail(problem));
 }
 
 const link = () => encode({ prompt: app.state.prompt, settings: app.state.settings, written: app.written() });

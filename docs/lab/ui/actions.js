@@ -8,7 +8,7 @@ export function mountActions(container, app, { ready }) {
   const room = el("p", { class: "room" });
   const meter = el("span", { class: "meter", "aria-hidden": "true" }, el("span"));
   const back = button("Atrás", () => app.back(), { id: "back" });
-  const step = button("Un paso", () => ready() && app.step(), { id: "step" });
+  const step = button("Un paso", () => !app.state.running && ready() && app.step(), { id: "step" });
   const run = button("Escribir", () => (app.state.running ? app.stop() : ready() && app.run()), { id: "run", class: "primary" });
   container.append(message, el("div", { class: "row" }, back, step, run), el("div", { class: "room-row" }, meter, room));
 
@@ -20,9 +20,9 @@ export function mountActions(container, app, { ready }) {
     const { node, promptNode, running, settings } = app.state;
     if (!node) return;
     const left = app.room();
-    back.disabled = node === promptNode && !running;
-    step.disabled = left === 0 || running;
-    run.disabled = left === 0 && !running;
+    // aria-disabled y no disabled: el botón que se acaba de pulsar no puede perder el foco.
+    back.setAttribute("aria-disabled", String(node === promptNode && !running));
+    step.setAttribute("aria-disabled", String(running));
     const many = Math.min(settings.maxNewTokens, left);
     say(run, running ? "Parar" : left ? `Escribir ${number(many, 0)}` : "Escribir");
     say(room, roomText(node.depth, left, settings.maxNewTokens, app.engine.config.n_positions));

@@ -25,7 +25,7 @@ export function mountCandidates(container, app) {
       el("span", { class: "key-before", "aria-hidden": "true" }), " lo que daba el modelo. Pulsa una para escribirla."),
     el("h3", { text: "Qué ha hecho cada mando" }), stages, details,
   );
-  const refreshRoving = roving(list, "button:not(:disabled)");
+  const refreshRoving = roving(list, "button");
 
   function render() {
     const { node, settings } = app.state;
@@ -36,11 +36,10 @@ export function mountCandidates(container, app) {
     const rest = [seen.before, seen.after].map((probs) => Math.max(0, 1 - top.reduce((sum, id) => sum + probs[id], 0)));
     const most = Math.max(...top.flatMap((id) => [seen.before[id], seen.after[id]]), ...rest);
     const limit = SCALES.find((one) => most <= one) ?? 1;
-    const full = app.room() === 0;
     top.forEach((id, place) => {
       const cutter = seen.removedBy[id] >= 0 ? labelOf(seen.stages[seen.removedBy[id]].name, settings) : seen.greedy ? "voraz" : "";
       rows[place].update({
-        name: app.engine.tokenizer.show(id), token: id, before: seen.before[id], after: seen.after[id], limit, full,
+        name: app.engine.tokenizer.show(id), token: id, before: seen.before[id], after: seen.after[id], limit,
         favourite: id === seen.favourite, cutter: seen.after[id] > 0 ? "" : cutter,
       });
     });
@@ -108,7 +107,6 @@ function candidate(force) {
       row.classList.toggle("cut", cut);
       row.classList.toggle("favourite", Boolean(now.favourite));
       if (force) {
-        row.disabled = now.full;
         row.dataset.token = now.token;
         row.setAttribute("aria-label", sentence(now, cut));
       }

@@ -30,20 +30,17 @@ export function mountControls(container, app) {
   const controls = CONTROLS.map((one) => control(one, app));
   const preset = (label, values) =>
     el("button", { type: "button", class: "preset", text: label, onclick: () => app.setSettings(values) });
-  const filters = ({ seed, maxNewTokens, ...rest }) => rest; // eslint-disable-line no-unused-vars
+  const { seed, maxNewTokens, ...filters } = INITIAL; // la semilla y la longitud no son maneras de elegir
   container.append(
     el("h2", { id: "controls-title", text: "Mandos" }),
     el("div", { class: "presets", role: "group", "aria-label": "Combinaciones" },
       preset("Voraz", { ...OFF, temperature: 0 }), preset("Solo el dado", OFF),
-      preset("Como al principio", { ...filters(INITIAL) })),
-    el("p", { class: "hint idle", text: "Con temperatura 0 no se tira el dado: top-k, top-p, min-p y la semilla no cambian nada." }),
+      preset("Como al principio", filters)),
     el("div", { class: "controls" }, controls.map((one) => one.box)),
   );
-  const idle = container.querySelector(".idle");
   const render = () => {
     for (const one of controls) one.render(app.state.settings);
     const greedy = app.state.settings.temperature === 0;
-    idle.classList.toggle("on", greedy);
     for (const [place, { name }] of CONTROLS.entries()) {
       controls[place].box.classList.toggle("asleep", greedy && ["topK", "topP", "minP", "seed"].includes(name));
     }
@@ -51,6 +48,8 @@ export function mountControls(container, app) {
   app.on("settings", render);
   render();
 }
+
+const GREEDY = "Voraz: siempre la primera. No hay dado, y top-k, top-p, min-p y la semilla no cambian nada.";
 
 /** «0,8» y «0.8» valen lo mismo; lo que no es un número, NaN. */
 export const parse = (text) => (/^\s*-?\d*[.,]?\d+\s*$/.test(text) ? Number(text.trim().replace(",", ".")) : NaN);
@@ -63,7 +62,7 @@ function control({ name, stops, help }, app) {
   const state = el("span", { class: "state" });
   const error = el("p", { class: "message", id: ids.error, role: "alert", hidden: true });
   const helper = el("p", { class: "hint", id: ids.help, text: help });
-  const dice = name === "seed" && el("button", { type: "button", class: "dice", text: "🎲 Otra semilla", onclick: () => apply(nextSeed(app.state.settings.seed)) });
+  const dice = name === "seed" && el("button", { type: "button", class: "dice", text: "Otra semilla", onclick: () => apply(nextSeed(app.state.settings.seed)) });
 
   function apply(value) {
     try {
@@ -95,6 +94,7 @@ function control({ name, stops, help }, app) {
       const value = settings[name];
       if (document.activeElement !== box || parse(box.value) !== value) box.value = number(value, decimals(value)).replaceAll("\u202f", "");
       clear();
+      say(helper, name === "temperature" && value === 0 ? GREEDY : help);
       const word = name === "temperature" ? (value === 0 ? "voraz" : value === 1 ? "la del modelo" : "") : value === off ? "sin usar" : "";
       say(state, word);
       if (!slider) return;

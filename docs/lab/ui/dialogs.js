@@ -21,14 +21,15 @@ export function mountHelp() {
     [["Ctrl", "Intro"], "que el modelo siga escribiendo; si ya escribe, que pare"],
     [["Ctrl", "Mayús", "Intro"], "un solo paso"],
     [["Esc"], "parar, cerrar el globo de una ficha o un diálogo"],
-    [["←", "→"], "ir de ficha en ficha; al llegar a una, su globo dice id, probabilidad y bits"],
+    [["←"], ["→"], "ir de ficha en ficha; al llegar a una, su globo dice id, probabilidad y bits"],
     [["Intro"], "en una ficha, entrar en su globo; en una candidata, escribirla"],
-    [["↑", "↓"], "ir de candidata en candidata y mover un mando"],
+    [["↑"], ["↓"], "ir de candidata en candidata y mover un mando"],
     [["Tab"], "pasar a lo siguiente; la fila de fichas cuenta como una parada"],
   ];
-  const rows = keys.map(([combination, what]) => el("tr", {},
-    el("th", { scope: "row" }, combination.flatMap((key, place) => [place ? " + " : "", el("kbd", { text: key })])),
-    el("td", { text: what })));
+  const press = (combination) => combination.flatMap((key, place) => [place ? " + " : "", el("kbd", { text: key })]);
+  const rows = keys.map((row) => el("tr", {},
+    el("th", { scope: "row" }, row.slice(0, -1).flatMap((one, place) => [place ? " " : "", ...press(one)])),
+    el("td", { text: row.at(-1) })));
   const box = dialog("help", "Cómo se usa",
     el("p", { text: "Escribe un principio: el modelo lo parte en tokens y da una probabilidad a cada uno de los 4096 que podrían seguir. «Un paso» añade uno; «Escribir», muchos seguidos; y si pulsas una candidata, la añades tú." }),
     el("p", { text: "Toca una ficha para ver cuánto la esperaba el modelo, seguir desde ella o cambiarla. Lo que dejes atrás queda en «Ramas»." }),

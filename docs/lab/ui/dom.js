@@ -25,6 +25,14 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Deja en `list` esos elementos moviendo solo lo que cambia: quitar y volver a poner uno le quitaría el foco. */
+export function sync(list, items) {
+  items.forEach((item, place) => {
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  });
+  while (list.children.length > items.length) list.lastChild.remove();
+}
+
 /** Una tabla de verdad: su título, sus columnas y sus filas (arrays de textos; la primera celda encabeza la fila). */
 export function table(caption, columns, rows) {
   const head = el("tr", {}, columns.map((name) => el("th", { scope: "col", text: name })));

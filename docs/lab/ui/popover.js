@@ -43,34 +43,38 @@ export function createPopover(app) {
   /** Lo que tapa la barra de botones pegada abajo, en un teléfono. */
   const reserved = () => {
     const bar = document.getElementById("actions");
-    return bar && getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0;
+    return bar && getComputedStyle(bar).position === "fixed" ? bar.offsetHeight : 0;
   };
 
   function content(node) {
     const shown = app.engine.tokenizer.show(node.token);
-    const facts = [["Id", number(node.token, 0)], ["Lugar", `${number(node.depth, 0)}.º`]];
-    if (node.parent) {
-      const place = rank(node.parent.logits, node.token);
-      facts.push(["Probabilidad", percent(Math.exp(node.logprob), 2)]);
-      facts.push(["Sorpresa", `${number(bits(node), 1)} bits`]);
-      facts.push(["Puesto", place === 1 ? "1.º, el favorito" : `${number(place, 0)}.º de ${number(app.engine.config.vocab_size, 0)}`]);
-    }
-    const list = facts.map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value })));
-    const parts = [el("p", { class: "popover-token mono", text: shown }), el("dl", {}, list)];
-    if (!node.parent) parts.push(el("p", { class: "hint", text: "Es el primero: nadie lo predijo." }));
-    parts.push(el("div", { class: "popover-actions" }, actions(node)));
-    return parts;
+    const close = el("button", { type: "button", class: "quiet", "aria-label": "Cerrar", text: "✕", onclick: () => hide({ focus: true }) });
+    const head = el("div", { class: "popover-head" }, el("bdi", { class: "popover-token mono", text: shown }),
+      el("span", { class: "hint", text: `id ${number(node.token, 0)} · ${number(node.depth, 0)}.º de ${number(app.state.node.depth, 0)}` }), close);
+    return [head, facts(node), el("div", { class: "popover-actions" }, actions(node))];
+  }
+
+  function facts(node) {
+    if (!node.parent) return el("p", { class: "hint", text: "Es el primero: nadie lo predijo, así que no tiene sorpresa." });
+    const place = rank(node.parent.logits, node.token);
+    const all = [
+      ["Probabilidad", percent(Math.exp(node.logprob), 2)],
+      ["Sorpresa", `${number(bits(node), 1)} bits`],
+      ["Puesto", place === 1 ? "el favorito" : `${number(place, 0)}.º`],
+    ];
+    return el("dl", {}, all.map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
   }
 
   function actions(node) {
-    const go = (target) => () => {
+    const button = (text, target, then) => el("button", { type: "button", text, onclick: async () => {
       hide({ focus: true });
-      app.setNode(target);
-    };
+      await app.setNode(target);
+      then?.();
+    } });
     const buttons = [];
-    if (node !== app.state.node) buttons.push(el("button", { type: "button", text: "Seguir desde aquí", onclick: go(node) }));
-    if (node.parent) buttons.push(el("button", { type: "button", text: "Cambiar este token", onclick: go(node.parent) }));
-    buttons.push(el("button", { type: "button", class: "quiet", text: "Cerrar", onclick: () => hide({ focus: true }) }));
+    if (node !== app.state.node) buttons.push(button("Seguir desde aquí", node));
+    // La ficha desaparece y lo que toca es elegir otra: el foco va a las candidatas.
+    if (node.parent) buttons.push(button("Cambiar este token", node.parent, () => document.querySelector("#candidates .bar")?.focus()));
     return buttons;
   }
 
@@ -91,6 +95,6 @@ export function createPopover(app) {
   return {
     panel, show, hide,
     get open() { return !panel.hidden; },
-    enter: () => panel.querySelector("button")?.focus(),
+    enter: () => panel.querySelector(".popover-actions button")?.focus(),
   };
 }

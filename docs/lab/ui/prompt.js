@@ -1,13 +1,20 @@
 // La casilla del principio: el modelo lee mientras se escribe, sin esperar a ningún botón.
 
-import { count, number } from "../format.js";
+import { LabError } from "../engine/index.js";
+import { number } from "../format.js";
 import { byId, say } from "./dom.js";
 
 const PAUSE = 250; // ms sin teclear: lo justo para no leer palabra a medias
 
+const EMPTY = "Vacío: el modelo empieza de cero, como al abrir una novela.";
+const SPACE = "Acaba en un espacio, y eso despista al modelo: en sus tokens el espacio va delante de la palabra. Bórralo y compara.";
+const tooLong = (used, limit) =>
+  `Son ${number(used, 0)} tokens y al modelo le caben ${limit}: quita ${number(used - limit, 0)}. No corto nada por ti; mientras, lo que ves es tu texto de antes.`;
+
 export function mountPrompt(app) {
   const box = byId("prompt");
-  const counter = byId("prompt-count");
+  const note = byId("prompt-note");
+  const hint = byId("prompt-hint");
   let timer = null;
 
   function read() {
@@ -25,17 +32,16 @@ export function mountPrompt(app) {
     if (fits) timer = setTimeout(read, PAUSE);
   }
 
-  /** Cuenta y avisa; dice si cabe. Lo que no cabe no se lee: cortarlo sin más sería contestar a otra pregunta. */
+  /** Avisa de lo que pasa y dice si cabe. Lo que no cabe no se lee: cortarlo sin más sería contestar a otra pregunta. */
   function tell() {
     const limit = app.engine.config.n_positions;
     const used = app.encode(box.value).length;
     const fits = used <= limit;
     box.setAttribute("aria-invalid", String(!fits));
-    counter.classList.toggle("message", !fits);
-    if (!fits) say(counter, `Son ${number(used, 0)} tokens y al modelo le caben ${limit}: quita ${number(used - limit, 0)}. Mientras, lo de abajo es de tu texto de antes.`);
-    else if (box.value === "") say(counter, "Vacío: el modelo empieza de cero, como al abrir una novela.");
-    else if (/ $/.test(box.value)) say(counter, `${count(used, "token", "tokens")}. Acaba en un espacio, y eso despista al modelo: lo suyo es el espacio delante de la palabra. Bórralo y compara.`);
-    else say(counter, `${count(used, "token", "tokens")} de ${limit}`);
+    note.classList.toggle("message", !fits);
+    say(note, !fits ? tooLong(used, limit) : box.value === "" ? EMPTY : / $/.test(box.value) ? SPACE : "");
+    note.hidden = note.textContent === "";
+    hint.hidden = !note.hidden; // en el mismo sitio: al avisar no se mueve nada
     return fits;
   }
 
@@ -54,10 +60,13 @@ export function mountPrompt(app) {
   });
 
   return {
-    /** Lo tecleado y aún no leído, leído. Dice si lo que hay en la casilla es lo que se está usando. */
+    /** Lee lo tecleado que esperaba. Si lo que hay en la casilla no cabe, lo dice y da `false`: seguir sería con otro texto. */
     flush() {
       if (timer !== null) read();
-      return box.value === app.state.prompt || app.encode(box.value).length <= app.engine.config.n_positions;
+      const limit = app.engine.config.n_positions;
+      const used = app.encode(box.value).length;
+      if (used > limit) app.fail(new LabError("context", tooLong(used, limit)));
+      return used <= limit;
     },
     set(text) {
       box.value = text;

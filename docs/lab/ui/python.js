@@ -22,9 +22,12 @@ function withTransformers(start, settings) {
     "",
     'model, tokenizer = load_model("decoder", "mini")  # el modelo del laboratorio',
     ...begin(start),
-    "mask = torch.ones_like(ids)  # no hay relleno",
     ...seed(settings),
-    `written = model.generate(ids, attention_mask=mask, ${options.join(", ")})`,
+    "written = model.generate(",
+    "    ids,",
+    "    attention_mask=torch.ones_like(ids),  # no hay relleno",
+    ...options.map((option) => `    ${option},`),
+    ")",
     "print(tokenizer.decode(written[0], skip_special_tokens=True))",
   );
 }

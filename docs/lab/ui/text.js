@@ -2,7 +2,7 @@
 
 import { count, number, percent } from "../format.js";
 import { copyButton } from "./clipboard.js";
-import { el, say, table } from "./dom.js";
+import { el, say, sync, table } from "./dom.js";
 import { bits, characters, measure, path } from "./measures.js";
 import { createPopover } from "./popover.js";
 import { roving } from "./roving.js";
@@ -67,8 +67,8 @@ export function mountText(container, app, tools = []) {
     if (!node) return;
     const nodes = path(node);
     const [given, added] = [nodes.slice(0, promptNode.depth), nodes.slice(promptNode.depth)];
-    groups.prompt.list.replaceChildren(...given.map(chipFor));
-    groups.written.list.replaceChildren(...added.map(chipFor));
+    sync(groups.prompt.list, given.map(chipFor));
+    sync(groups.written.list, added.map(chipFor));
     groups.written.box.classList.toggle("empty", added.length === 0);
     refreshRoving();
     const [before, after] = app.texts();
