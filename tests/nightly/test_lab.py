@@ -1,7 +1,7 @@
 """El motor del laboratorio, entero: todos los casos con WebAssembly y sin él, todo Unicode y una tarde de uso.
 
 Lo que solo ve esta prueba: un carácter que el navegador y la biblioteca tokenizers clasifican distinto, una diferencia
-en alguna posición de un *prompt* largo y una memoria que crece. El resto está en ``tests/integration/test_lab_engine.py``.
+en alguna posición de un *prompt* largo y una memoria que crece. Con menos casos, tests/integration/test_lab_engine.py.
 """
 
 import laboratorio
