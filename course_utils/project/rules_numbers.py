@@ -21,7 +21,7 @@ def data_rules(book: Book) -> Iterator[Look]:
             "Datos",
             is_written(said),
             f"Dice {name}: {short(said)}",
-            f"No dice {name} de los textos.",
+            f"De los textos no dice {name}.",
             f"project.data(…, {key}=…).",
         )
     yield from _split_rules(book)

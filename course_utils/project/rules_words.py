@@ -38,7 +38,7 @@ def reading_rules(book: Book) -> Iterator[Look]:
         copied = f"los de prueba, {block['reference'][1]}" if block.get("reference") else "sin referencia"
         yield Look(name, PERSON, f"¿Es mucho lo que comparten? ({copied})")
     cells = [cell for cell, values in book.found if values is block]
-    words = sum(len(text.split()) for cell, text in book.prose if cells and cell > cells[0])
+    words = sum(len(text.split()) for cell, text in book.prose if cells and cell > cells[0] and PENDING not in text)
     no = f"Tras los textos hay {words} palabras de comentario."
     yield look(name, words >= COMMENT, "Detrás de los textos hay comentario", no, "Di qué se lee en ellos, uno a uno.")
     yield Look(name, PERSON, "¿Dice el comentario lo que se lee en esos textos?")

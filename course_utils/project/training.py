@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -72,10 +74,19 @@ def tune(
     if lora_rank is not None:
         if keep is not None:
             model.half().save_pretrained(keep)
-            (Path(keep) / "README.md").unlink(missing_ok=True)  # la ficha la escribe quien lo publica
+            _portable(Path(keep))
             model.float()
         model = model.merge_and_unload()
     return model.eval()
+
+
+def _portable(folder: Path) -> None:
+    """El adaptador sin la carpeta de esta máquina, y sin la ficha de peft: la suya la escribe quien lo publica."""
+    (folder / "README.md").unlink(missing_ok=True)
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = "course_utils/checkpoints/decoder"
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def load_tuned(name: str, folder: Path = FOLDER):
@@ -90,8 +101,6 @@ def load_tuned(name: str, folder: Path = FOLDER):
     -----
     Se usa en el trabajo final.
     """
-    import json
-
     from peft import PeftModel
 
     place = Path(folder) / name
@@ -105,7 +114,9 @@ def load_tuned(name: str, folder: Path = FOLDER):
         f"({found[:12]}…). Entrénalo otra vez: python -m tools.training.project.",
     )
     model, _ = load_model("decoder")
-    return PeftModel.from_pretrained(model, place).merge_and_unload().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # de peft a transformers: no es cosa de quien lo usa
+        return PeftModel.from_pretrained(model, place).merge_and_unload().eval()
 
 
 def base_hash() -> str:

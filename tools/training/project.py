@@ -3,8 +3,8 @@
     python -m tools.training.project            # los entrena y los guarda, con su receta
     python -m tools.training.project --check    # los entrena aparte y dice si miden lo mismo
 
-Cada uno, LoRA de rango 4 con el texto de su autor, y minuto y medio en dos núcleos. ``receta.json`` lleva la semilla, la
-huella de los pesos de los que parte y lo que mide en los textos de prueba de los dos.
+Cada uno, LoRA de rango 4 con el texto de su autor. ``receta.json`` lleva la semilla, la huella de los pesos de los que
+parte, los segundos de procesador y lo que mide en los textos de prueba de los dos.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def bits(model, tokenizer, parts) -> dict[str, float]:
 def train(name: str, parts, folder: Path) -> dict:
     """Entrena el adaptador de una obra, lo guarda en la carpeta y devuelve su receta."""
     base, tokenizer = load_model("decoder")
-    start = time.perf_counter()
+    start = time.process_time()
     project.tune(parts[name], seed=SEED, **OPTIONS, keep=folder / name, progress=False)
-    seconds = round(time.perf_counter() - start)
-    recipe = {"model": base_hash(), "text": name, "seed": SEED, **OPTIONS, "seconds": seconds}
+    seconds = round(time.process_time() - start)
+    recipe = {"model": base_hash(), "text": name, "seed": SEED, **OPTIONS, "cpu_seconds": seconds}
     recipe["before"] = bits(base, tokenizer, parts)
     _write(folder, name, recipe)
     recipe["after"] = bits(project.load_tuned(name, folder), tokenizer, parts)  # con lo que se guarda, en float16
