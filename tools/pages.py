@@ -73,8 +73,8 @@ Hay tres hechos, cada uno con lo que le salió mal:
 - [Sin entrenar](proyecto/ejemplo_decodificacion.ipynb): elegir cómo decodificar el principio de un cuento.
 - [Un conjunto de datos propio](proyecto/ejemplo_refranes.ipynb): ¿se sabe los refranes?
 
-`python -m course_utils project CUADERNO` dice qué hay y qué falta en un trabajo, criterio a criterio; la rúbrica está en
-la [guía docente](../slides/GUIA_DOCENTE.md#trabajo-final)."""
+`python -m course_utils project CUADERNO` dice qué hay y qué falta en un trabajo, criterio a criterio; la rúbrica está
+en la [guía docente](../slides/GUIA_DOCENTE.md#trabajo-final)."""
 FORK = """\
 Para dar el curso desde tu propio repositorio:
 

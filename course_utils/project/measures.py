@@ -160,20 +160,25 @@ def write_texts(
     -----
     Se usa en el trabajo final.
     """
+    generators = [torch.Generator(model.device).manual_seed(int(seed)) for seed in seeds]
+
+    def select(logits: torch.Tensor) -> torch.Tensor:  # (B, V) → (B,): cada fila, con su azar
+        rows = zip(logits.split(1), generators, strict=True)
+        return torch.cat([decoding.sample(row, generator) for row, generator in rows])
+
     ids = tokenizer(prompt or tokenizer.eos_token, return_tensors="pt").input_ids.to(model.device)  # (1, T)
-    written = []
-    for seed in seeds:
-        generator = torch.Generator(model.device).manual_seed(int(seed))
-        found = decoding.generate(
-            model,
-            ids,
-            transforms=list(transforms),
-            select=lambda logits, generator=generator: decoding.sample(logits, generator),
-            max_new_tokens=max_new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-        written.append(prompt + tokenizer.decode(found.new_ids[0].tolist(), skip_special_tokens=True))
-    return written
+    ids = ids.repeat(len(generators), 1)  # (B, T)
+    found = decoding.generate(
+        model,
+        ids,
+        attention_mask=torch.ones_like(ids),
+        transforms=list(transforms),
+        select=select,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return [prompt + tokenizer.decode(row, skip_special_tokens=True) for row in found.new_ids.tolist()]
 
 
 def read_texts(

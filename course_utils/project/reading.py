@@ -49,9 +49,9 @@ class Book:
         """La última de una clase, o una vacía: lo que no está se ve en que le falta todo."""
         return (self.all(kind) or [{}])[-1]
 
-    def first_cell(self, *kinds: str) -> int | None:
-        """En qué celda está la primera evidencia de esas clases."""
-        return next((cell for cell, values in self.found if values["kind"] in kinds), None)
+    def first(self, *kinds: str) -> int | None:
+        """En qué puesto está la primera evidencia de esas clases: puede haber varias en una celda."""
+        return next((k for k, (_, values) in enumerate(self.found) if values["kind"] in kinds), None)
 
     @property
     def trains(self) -> bool:

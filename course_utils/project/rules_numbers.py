@@ -106,7 +106,7 @@ def decoding_rules(book: Book) -> Iterator[Look]:
 # ---------------------------------------------------------------- medida
 def measure_rules(book: Book) -> Iterator[Look]:
     name = "Medida"
-    plan, measured = book.first_cell("plan"), book.first_cell("measure", "compare", "choice", "texts")
+    plan, measured = book.first("plan"), book.first("measure", "compare", "choice", "texts")
     early = plan is not None and (measured is None or plan < measured)
     no = (
         "El plan está después de la primera medida: así se elige lo que sale bien."

@@ -4,7 +4,7 @@
     python -m tools.training.project --check    # los entrena aparte y dice si miden lo mismo
 
 Cada uno, LoRA de rango 4 con el texto de su autor. ``receta.json`` lleva la semilla, la huella de los pesos de los que
-parte, los segundos de procesador y lo que mide en los textos de prueba de los dos.
+parte y lo que mide en los textos de prueba de los dos.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from importlib.resources import files
 from pathlib import Path
 
@@ -43,10 +42,8 @@ def bits(model, tokenizer, parts) -> dict[str, float]:
 def train(name: str, parts, folder: Path) -> dict:
     """Entrena el adaptador de una obra, lo guarda en la carpeta y devuelve su receta."""
     base, tokenizer = load_model("decoder")
-    start = time.process_time()
     project.tune(parts[name], seed=SEED, **OPTIONS, keep=folder / name, progress=False)
-    seconds = round(time.process_time() - start)
-    recipe = {"model": base_hash(), "text": name, "seed": SEED, **OPTIONS, "cpu_seconds": seconds}
+    recipe = {"model": base_hash(), "text": name, "seed": SEED, **OPTIONS}
     recipe["before"] = bits(base, tokenizer, parts)
     _write(folder, name, recipe)
     recipe["after"] = bits(project.load_tuned(name, folder), tokenizer, parts)  # con lo que se guarda, en float16
