@@ -1,4 +1,4 @@
-"""``python -m course_utils doctor | run | finetune``: ¿está lista la máquina?, ¿va el curso?, ajustar un modelo."""
+"""``python -m course_utils doctor | run | finetune | project``: la máquina, el curso, un ajuste y un trabajo final."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # que mirar y probar no deje nada en el repositorio
-_PLAIN = {"✅": "[bien]", "⚠": "[aviso]", "❌": "[error]", "\ufe0f": ""}  # para terminales que no saben de emojis
+# Para terminales que no saben de emojis.
+_PLAIN = {"✅": "[bien]", "⚠": "[aviso]", "❌": "[error]", "👁": "[mira]", "\ufe0f": ""}
 _ERRORS = {  # los de argparse
     r"the following arguments are required: (.*)": r"falta \1",
     r"argument (\S+): expected (?:one|at least one) argument": r"\1 necesita un valor",
@@ -22,6 +23,11 @@ Ajusta el decodificador con los chistes del curso, evalúa cada época y se qued
 
 En la carpeta de --output quedan modelo/ (listo para from_pretrained), adaptador/ si es LoRA y resultado.json con las
 perplejidades de antes y de después. Ctrl+C guarda lo hecho; con --resume acaba igual que si no se hubiera cortado.
+"""
+_PROJECT = """\
+Lee un cuaderno con su trabajo final y dice, criterio a criterio de la rúbrica, qué hay (✅), qué falta (❌) y qué tiene
+que juzgar una persona (👁). No pone nota, y no ejecuta nada de él si no se pide --repeat: pídelo solo si te fías de
+quien lo escribió.
 """
 _COST = """\
 Lo que cuesta, en dos núcleos: con el perfil mini, de uno a dos minutos, 1 GB de memoria y 0,3 GB de disco; con el
@@ -62,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     options.add_argument("--profundiza", action="store_true", help="también los de profundiza/")
     options.add_argument("--notebooks", metavar="CARPETA", help="dónde están (por defecto, en este repositorio)")
     options.add_argument("--timeout", type=int, default=600, metavar="S", help="segundos por celda (por defecto, 600)")
+    options = commands.add_parser("project", help="revisa un trabajo final: qué hay y qué falta", description=_PROJECT)
+    options.add_argument("cuaderno", type=Path, help="el cuaderno del trabajo, guardado con sus salidas")
+    options.add_argument("--repeat", action="store_true", help="además lo ejecuta en una copia y compara los números")
+    options.add_argument("--timeout", type=int, default=900, metavar="S", help="segundos por celda (por defecto, 900)")
     options = commands.add_parser(
         "finetune", help="ajusta el decodificador con los chistes", description=_FINETUNE, epilog=_COST
     )
@@ -86,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     """Atiende la línea de órdenes; devuelve el código de salida."""
     args = _parser().parse_args(argv)
     try:
-        return {"doctor": _doctor, "run": _run, "finetune": _finetune}[args.command](args)
+        return {"doctor": _doctor, "run": _run, "finetune": _finetune, "project": _project}[args.command](args)
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -108,6 +118,17 @@ def _run(args) -> int:
     reports = runner.run_all(paths, timeout=args.timeout)
     print(runner.render(reports))
     return 1 if any(report.failures for report in reports) else 0
+
+
+def _project(args) -> int:
+    from .project import reading, repeat, review
+
+    book = reading.read(args.cuaderno)
+    looks = review.review(book)
+    if args.repeat:
+        looks += repeat.repeat(args.cuaderno, book, timeout=args.timeout)
+    print(review.render(looks))
+    return 1 if review.missing(looks) else 0
 
 
 def _finetune(args) -> int:

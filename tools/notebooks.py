@@ -2,7 +2,8 @@
 
 De cada ``notebooks/fuente/NN_nombre.md`` (MyST Markdown) salen ``notebooks/NN_nombre.ipynb``
 (ejercicios en blanco) y ``notebooks/soluciones/NN_nombre.ipynb`` (resueltos y con ``check`` estricto).
-Lo mismo, en la subcarpeta ``profundiza`` de cada una.
+Lo mismo, en la subcarpeta ``profundiza`` de cada una. Los de ``fuente/proyecto/``, el trabajo final y sus ejemplos,
+tienen el nombre que quieran y una sola versión, en ``notebooks/proyecto/``: no llevan ejercicios.
 Los dos se ejecutan de arriba abajo y guardan sus salidas. Construir dos veces no cambia nada.
 Con ``--text-only`` no se ejecuta nada: se pone al día el texto, y las salidas se quedan si el código es el mismo.
 
@@ -57,7 +58,7 @@ from .minutes import HIDDEN, PROOF, measure
 OPEN, CLOSE = "# <solución>", "# </solución>"
 STUB = ("# Escribe aquí tu código", "...")
 KEEP_TAG = "nbval-ignore-output"
-DEEP = "profundiza"
+DEEP, PROJECT = "profundiza", "proyecto"
 WITHOUT_JAVASCRIPT = "Cuestionario interactivo: ejecuta esta celda para contestar. Está escrito al final."
 REMEDY = "Ejecuta «make notebooks»."
 METADATA = {
@@ -476,12 +477,12 @@ def reuse_outputs(notebook: nbformat.NotebookNode, target: Target) -> None:
 def find_targets(root: Path, names: list[str] = ()) -> list[Target]:
     """Los cuadernos por construir: todos, o los de las sesiones pedidas («02»)."""
     folder = root / "notebooks"
-    places = (folder / "fuente", folder / "fuente" / DEEP)
+    places = (folder / "fuente", folder / "fuente" / DEEP, folder / "fuente" / PROJECT)
     sources = [source for place in places for source in runner.in_order(place.glob("*.md"))]
     if not sources:
         raise ValueError("no hay ninguna fuente en notebooks/fuente/.")
     for source in sources:
-        if not re.fullmatch(r"(A\d|\d\d)_\w+", source.stem):
+        if source.parent.name != PROJECT and not re.fullmatch(r"(A\d|\d\d)_\w+", source.stem):
             raise ValueError(f"{source.relative_to(root).as_posix()}: el nombre debe ser como 02_nombre.md.")
     chosen = [s for s in sources if not names or any(s.stem.startswith(Path(n).stem) for n in names)]
     for name in names:
@@ -491,6 +492,7 @@ def find_targets(root: Path, names: list[str] = ()) -> list[Target]:
         Target(source, where / source.parent.relative_to(folder / "fuente") / f"{source.stem}.ipynb", solved, root)
         for source in chosen
         for where, solved in ((folder, False), (folder / "soluciones", True))
+        if not solved or source.parent.name != PROJECT
     ]
 
 
@@ -521,7 +523,7 @@ def check_all(root: Path, names: list[str] = ()) -> list[str]:
     problems = [problem for target in targets if (problem := difference(target))]
     if not names:
         known = {target.path for target in targets}
-        places = ("", DEEP, "soluciones", f"soluciones/{DEEP}")
+        places = ("", DEEP, PROJECT, "soluciones", f"soluciones/{DEEP}")
         stored = {path for place in places for path in (root / "notebooks" / place).glob("*.ipynb")}
         problems += [f"{p.relative_to(root).as_posix()}: no tiene fuente." for p in sorted(stored - known)]
     return problems

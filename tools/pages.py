@@ -44,7 +44,8 @@ LICENCES = """\
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
   [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6], [instrucciones][f7],
-  [preguntas y pasajes][f8], [pares][f9] y [textos llanos][f10].
+  [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final: [*La Navidad en las
+  montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
 [f1]: ../course_utils/checkpoints/decoder/README.md
@@ -56,7 +57,24 @@ LICENCES = """\
 [f7]: ../course_utils/data/instrucciones.md
 [f8]: ../course_utils/data/preguntas.md
 [f9]: ../course_utils/data/pares.md
-[f10]: ../course_utils/data/llanos.md"""
+[f10]: ../course_utils/data/llanos.md
+[f11]: ../course_utils/data/navidad.md
+[f12]: ../course_utils/data/loco.md
+[f13]: ../course_utils/data/refranes.md
+[f14]: ../course_utils/grabaciones/proyecto/README.md"""
+PROJECT = """\
+Una tarde, en parejas: una pregunta que se contesta con un número, una medida decidida antes de mirar y dos páginas que
+dicen qué salió y qué no se sabe. La [plantilla](proyecto/plantilla.ipynb) funciona tal como está, con textos de muestra
+({badge}).
+
+Hay tres hechos, cada uno con lo que le salió mal:
+
+- [Un estilo](proyecto/ejemplo_estilo.ipynb): ajustar con Altamirano, con Rosalía de Castro de control.
+- [Sin entrenar](proyecto/ejemplo_decodificacion.ipynb): elegir cómo decodificar el principio de un cuento.
+- [Un conjunto de datos propio](proyecto/ejemplo_refranes.ipynb): ¿se sabe los refranes?
+
+`python -m course_utils project CUADERNO` dice qué hay y qué falta en un trabajo, criterio a criterio; la rúbrica está
+en la [guía docente](../slides/GUIA_DOCENTE.md#trabajo-final)."""
 FORK = """\
 Para dar el curso desde tu propio repositorio:
 
@@ -253,6 +271,7 @@ def render_map(root: Path = ROOT) -> str:
             f"{SOURCES}/mapa.toml, [ejercicios]: los cuadernos y el mapa no dicen los mismos ejercicios; difieren en "
             f"{', '.join(sorted(written ^ set(trains)))}."
         )
+    project = PROJECT.format(badge=links.colab_badge("notebooks/proyecto/plantilla.ipynb", root))
     lines = [
         WARNING.format(f"{SOURCES}/"),
         "# Mapa del curso\n\n",
@@ -267,10 +286,11 @@ def render_map(root: Path = ROOT) -> str:
             f"| [{notebook}]({notebook}) | {links.colab_badge(f'notebooks/{notebook}', root)} |\n"
         )
     lines += [
-        "\nAdemás: [glosario](GLOSARIO.md) · [bibliografía](BIBLIOGRAFIA.md) · "
+        "\nAdemás: [trabajo final](#trabajo-final) · [glosario](GLOSARIO.md) · [bibliografía](BIBLIOGRAFIA.md) · "
         "[licencias y cómo citar](#licencias-y-cómo-citar) · [haz tuyo el curso](#haz-tuyo-el-curso)\n\n",
         f"## Qué hace falta saber\n\n{REQUIREMENTS}\n\n",
         *(render_session(session, trains, root) for session in sessions),
+        f"## Trabajo final\n\n{project}\n\n",
         f"## Licencias y cómo citar\n\n{LICENCES.format(cc=links.load_links(root)['cc-by'].url)}\n\n",
         f"## Haz tuyo el curso\n\n{FORK}\n",
     ]

@@ -606,6 +606,16 @@ def test_a_deep_dive_is_built_in_its_own_folder(tmp_path):
     assert "/blob/main/notebooks/soluciones/profundiza/09_prueba.ipynb)" in deepest.cells[0].source
 
 
+def test_a_project_has_one_variant_and_any_name(tmp_path):
+    write_source(tmp_path, PROSE + code_cell("x = 1", "codigo"))
+    write_source(tmp_path, PROSE + code_cell("x = 2", "codigo"), "proyecto/plantilla")
+    assert [t.label for t in build.find_targets(tmp_path, ["plantilla"])] == ["notebooks/proyecto/plantilla.ipynb"]
+    assert len(build.find_targets(tmp_path)) == 3
+    (tmp_path / "notebooks" / "proyecto").mkdir()
+    (tmp_path / "notebooks" / "proyecto" / "huerfano.ipynb").write_text("{}", encoding="utf-8")
+    assert "notebooks/proyecto/huerfano.ipynb: no tiene fuente." in build.check_all(tmp_path)
+
+
 def test_proofs_are_only_in_the_solved_variant(tmp_path):
     write_source(tmp_path, PROSE + code_cell("x = 1", "codigo") + code_cell("assert x == 1", "prueba", "verifica"))
     student, solved = (build.generate(target(tmp_path, solved=solved)) for solved in (False, True))
