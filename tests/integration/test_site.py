@@ -1,4 +1,4 @@
-"""El sitio entero, construido una vez: sus páginas, sus enlaces, lo que pesan y lo que se hace en ellas con un navegador.
+"""El sitio entero, construido una vez: sus páginas, sus enlaces, lo que pesan y lo que se hace en ellas.
 
 Las páginas se recorren aquí, con un analizador propio, y no con lo que Sphinx dice de sí mismo. Los enlaces externos no
 se piden: de `make enlaces` se prueba lo que cuenta, con un servidor de esta misma máquina.
