@@ -72,7 +72,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages(site) -> dict[Path, Page]:
-    return {path: Page(path) for path in site.rglob("*.html") if "lab" not in path.relative_to(site).parts}
+    return {
+        path: Page(path) for path in site.rglob("*.html") if path.relative_to(site).parts[0] not in ("lab", "_static")
+    }
 
 
 def broken(path: Path, link: str, pages: dict[Path, Page]) -> bool:
