@@ -133,7 +133,20 @@ def test_bundle_has_the_course_the_wheels_and_the_two_commands(toy, capsys):
     assert not {"notas mías.txt", ".ci/run"} & set(names) and not any("build/" in name for name in names)
     assert "make lab" in readme and f"py -{info['python']} tools/environment.py" in readme
     assert info["system"] in readme and "slides" in readme and "{" not in readme
+    assert "build/site/index.html" not in readme and "laboratorio" not in readme  # no están hechos
     assert [child.name for child in (toy.ROOT / "build").iterdir()] == [path.name]  # nada a medias
+
+
+def test_the_site_and_the_lab_go_when_they_are_made(toy):
+    for name in ("build/site/index.html", "build/site/lab/index.html", "build/laboratorio.html", "build/otra.html"):
+        (toy.ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (toy.ROOT / name).write_text("<p>", encoding="utf-8")
+    with zipfile.ZipFile(toy.build()) as archive:
+        names = {name.removeprefix(f"{FOLDER}/") for name in archive.namelist()}
+        readme = archive.read(f"{FOLDER}/LÉEME.txt").decode("utf-8-sig")
+    assert {"build/site/index.html", "build/site/lab/index.html", "build/laboratorio.html"} <= names
+    assert "build/otra.html" not in names and not any("zip" in name for name in names)
+    assert "«build/site/index.html»" in readme and "«build/laboratorio.html»" in readme
 
 
 def test_same_ingredients_same_bytes(toy, monkeypatch):

@@ -1,4 +1,4 @@
-"""El sitio entero, construido una vez: sus páginas, sus enlaces, lo que pesan y lo que se hace en ellas con un navegador.
+"""El sitio entero, construido una vez: sus páginas, sus enlaces, lo que pesan y lo que se hace en ellas.
 
 Las páginas se recorren aquí, con un analizador propio, y no con lo que Sphinx dice de sí mismo. Los enlaces externos no
 se piden: de `make enlaces` se prueba lo que cuenta, con un servidor de esta misma máquina.
@@ -72,7 +72,9 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages(site) -> dict[Path, Page]:
-    return {path: Page(path) for path in site.rglob("*.html") if "lab" not in path.relative_to(site).parts}
+    return {
+        path: Page(path) for path in site.rglob("*.html") if path.relative_to(site).parts[0] not in ("lab", "_static")
+    }
 
 
 def broken(path: Path, link: str, pages: dict[Path, Page]) -> bool:

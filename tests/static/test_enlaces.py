@@ -241,6 +241,7 @@ def broken(path: Path, root: Path = ROOT) -> list[str]:
     problems = []
     for link in relative_links(prose(path)):
         place, _, anchor = unquote(link).partition("#")
+        place = place.partition("?")[0]
         goal = (folder / place).resolve() if place else path
         if place.startswith("/") or not goal.exists() or not goal.is_relative_to(root):
             problems.append(f"«{link}» no lleva a ningún archivo del curso")

@@ -107,8 +107,11 @@ def ancestors(node: nodes.Node):
 def finish_all(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         for path in Path(app.outdir).rglob("*.html"):
-            if path.relative_to(app.outdir).parts[0] not in ("lab", "diapositivas"):
+            if path.relative_to(app.outdir).parts[0] not in ("lab", "diapositivas", "_static"):
                 path.write_text(finish_html(path.read_text(encoding="utf-8"), path.stem), encoding="utf-8")
+        for path in list(Path(app.outdir, "_static").rglob("*")):
+            if path.suffix == ".map" or path.name.endswith(("fontawesome.js", "-macros.html")):
+                path.unlink()  # lo trae el tema y ninguna página lo carga
 
 
 def setup(app: Sphinx) -> dict:

@@ -43,7 +43,7 @@ def count_facts(root: Path = ROOT) -> dict[str, str]:
         "celdas": len(compared),
         "comprobaciones": len(proofs),
         "afirmaciones": sum(len(re.findall(r"^ *assert\b", text, re.MULTILINE)) for text in proofs),
-        "imagenes": sum("image/png" in output.get("data", {}) for output in outputs),
+        "figuras": sum("image/png" in output.get("data", {}) for output in outputs),
         "grabaciones": sum(map(len, recorded)),
         "enlaces": len(links.load_links(root)),
         "megas": decoder.stat().st_size / 1e6,

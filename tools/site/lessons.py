@@ -63,7 +63,7 @@ def render_cell(cell: dict, lesson: Lesson, figures: Path) -> list[dict]:
         path = lesson.root / "notebooks" / "quizzes" / f"{quiz[1]}.json"
         when = "antes de empezar" if quiz[1].endswith("antes") else "al acabar"
         return [markdown(name, raw(quiz_form(path, f"Cuestionario: {when}")))]
-    shown = cell | {"outputs": [show_image(output, figures) for output in cell["outputs"]]}
+    shown = cell | {"outputs": [reach_table(show_image(output, figures)) for output in cell["outputs"]]}
     if title := re.match(r"# @title (.+)\n", source):
         prompts = {"code_prompt_show": f"Ver el código: {title[1]}", "code_prompt_hide": f"Esconder: {title[1]}"}
         shown |= {"source": source[title.end() :], "metadata": cell["metadata"] | {"mystnb": prompts}}
@@ -82,6 +82,14 @@ def show_image(output: dict, figures: Path) -> dict:
     alt = html.escape(output["metadata"].get("image/png", {}).get("alt", ""))
     image = f'<img class="figura" src="../figuras/{name}" alt="{alt}" width="{width}" height="{height}" loading="lazy">'
     return output | {"data": {"text/html": image}, "metadata": {}}
+
+
+def reach_table(output: dict) -> dict:
+    """Una salida cuyas tablas, que pueden no caber a lo ancho, se desplazan también con el teclado."""
+    page = "".join(output.get("data", {}).get("text/html", ""))
+    if "<table" not in page:
+        return output
+    return output | {"data": output["data"] | {"text/html": page.replace("<table", '<table tabindex="0"')}}
 
 
 def where_to_try(lesson: Lesson) -> str:

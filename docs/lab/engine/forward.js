@@ -7,7 +7,10 @@ import { createKernel } from "./kernel.js";
 import { breather } from "./pause.js";
 import { openTensors, packMatrix, packTransposed, PANEL } from "./weights.js";
 
-const ROWS = 16; // tokens que pasan juntos por cada capa al leer un prompt
+// Tokens que pasan juntos por cada capa al leer un prompt. Con SIMD, de cuatro en cuatro se lee menos memoria; sin él no se
+// gana nada, y con pocos se cede el paso más a menudo.
+const ROWS = 16;
+const ROWS_WITHOUT_SIMD = 4;
 const SUPPORTED = { model_type: "gpt2", activation_function: "gelu_pytorch_tanh", n_inner: null, tie_word_embeddings: true };
 const ALSO = { activation_function: ["gelu_new"] }; // otra manera de llamar a la misma función
 
@@ -128,13 +131,18 @@ export class Model {
     return this.#kernel.simd;
   }
 
+  /** Cuántos tokens lee de una vez, como mucho. */
+  get rows() {
+    return this.simd ? ROWS : ROWS_WITHOUT_SIMD;
+  }
+
   /** Bytes de la memoria del núcleo: los pesos y el sitio de trabajo. */
   get bytes() {
     return this.#kernel.heap.byteLength;
   }
 
   /**
-   * Lee hasta `Model.ROWS` tokens detrás del camino `path` (nodos): de cada uno, sus logits (V,) y su estado.
+   * Lee hasta `rows` tokens detrás del camino `path` (nodos): de cada uno, sus logits (V,) y su estado.
    * `breathe` se llama a menudo, para ceder el paso.
    */
   async read(path, tokens, breathe) {
@@ -220,5 +228,3 @@ export class Model {
     this.#path.push(...nodes);
   }
 }
-
-Model.ROWS = ROWS;

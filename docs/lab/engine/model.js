@@ -99,7 +99,7 @@ export class Engine {
     for (let next; done < tokens.length && (next = known()); done++) node = next;
     onProgress(done, tokens.length);
     while (done < tokens.length) {
-      const batch = tokens.slice(done, done + Model.ROWS);
+      const batch = tokens.slice(done, done + this.#model.rows);
       const results = await this.#model.read(node ? node.path() : [], batch, breathe);
       if (node) alive(node); // por si lo han soltado mientras tanto
       const nodes = results.map(({ logits, state }, i) => (node = new Node(this.#tree, node, batch[i], logits, state)));
