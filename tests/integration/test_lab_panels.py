@@ -81,7 +81,7 @@ def serious(page):
     if not AXE.is_file():
         missing("falta axe-core: ejecuta «npm ci» en slides/")
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa"] })).violations")
+    found = page.evaluate("async () => (await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] })).violations")
     return [
         (one["id"], node["target"])
         for one in found
