@@ -81,7 +81,7 @@ def serious(page):
     if not AXE.is_file():
         missing("falta axe-core: ejecuta «npm ci» en slides/")
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run()).violations")
+    found = page.evaluate("async () => (await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] })).violations")
     return [
         (one["id"], node["target"])
         for one in found
@@ -282,10 +282,11 @@ def test_a_tour_says_what_pytorch_says(lab, truth, code):
     lab.keyboard.press("Enter")
     dock = lab.locator(".tour")
     assert f"recorrido={code}" in lab.url
-    dock.locator(".tour-bet input").nth(tour["bet"]["right"]).check()
     checked = 0
     for number, step in enumerate(tour["steps"]):
         assert dock.locator("h3").inner_text() == step["title"] == lab.evaluate("document.activeElement.innerText")
+        if number == 0:
+            dock.locator(".tour-bet input").nth(tour["bet"]["right"]).check()
         dock.locator(".tour-action").focus()
         lab.keyboard.press("Enter")
         dock.locator(".tour-told:not(:empty)", has_not_text="Un momento").wait_for()
@@ -309,7 +310,7 @@ def test_a_tour_says_what_pytorch_says(lab, truth, code):
         assert fits(lab)
         dock.locator(".tour-next").focus()
         lab.keyboard.press("Enter")
-    assert dock.is_hidden() and "recorrido" not in lab.url and checked > 15
+    assert dock.is_hidden() and "recorrido" not in lab.url and checked > 12
 
 
 def page_state(page, truth, action):
