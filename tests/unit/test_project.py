@@ -512,6 +512,7 @@ def test_every_number_in_the_prose_was_measured(path):
         assert any(math.isclose(round(abs(x), digits), value, abs_tol=1e-9) for x in known), said
 
 
+@pytest.mark.slow
 def test_the_adapters_measure_what_their_recipes_say(mini):
     """Se puntúa otra vez con lo guardado: los dos textos, con el modelo de partida y con cada adaptador."""
     parts = recipe.load_parts()
