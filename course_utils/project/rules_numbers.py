@@ -147,13 +147,14 @@ def _before_and_after(book: Book) -> Iterator[Look]:
     known = any(key in before for key in keys)
     no = "El antes y el después no se miden en los mismos textos." if known else "No se sabe en qué textos se mide."
     yield look(name, same and known and _same_scale(before, after), "En los mismos textos", no, remedy)
-    prints = book.last("split").get("fingerprints") or {}
-    seen = [part for part, value in prints.items() if value == after.get("fingerprint")]
+    # Puede haber varios repartos: uno por conjunto de textos.
+    prints = [pair for split in book.all("split") for pair in (split.get("fingerprints") or {}).items()]
+    seen = sorted(part for part, value in prints if value == after.get("fingerprint"))
     if prints and not seen:
         text, fix = "Los textos medidos no son ninguna de las partes del reparto.", "Mide los de «test»."
         yield Look(name, NO, text, fix)
     else:
-        where = seen[0] if seen else after.get("part")
+        where = "train" if "train" in seen else seen[0] if seen else after.get("part")
         fix = "Mide los de «test»: los que ni entrenan ni deciden."
         yield look(name, where != "train", f"Apartados: son los de «{where}»", "Se mide en los de entrenar.", fix)
 
