@@ -77,14 +77,28 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
     vayan de menos a más; al reiniciarlo se empieza de cero.
     """
     outcomes = review(exercise, answer)
-    solved = outcomes is not None and all(outcome.received is None for outcome in outcomes)
-    report = _report(exercise, outcomes, solved, strict)
-    if strict and not solved:
+    report = _report(exercise, outcomes, strict)
+    if strict and not _all_met(outcomes):
         raise AssertionError(report)
     print(report)
 
 
-def _report(exercise: str, outcomes: list[Outcome] | None, solved: bool, strict: bool) -> str:
+def solved(exercise: str, answer) -> bool:
+    """Dice si la respuesta es correcta, sin escribir nada y sin que cuente como intento.
+
+    Raises
+    ------
+    ValueError
+        Si el ejercicio no existe.
+    """
+    return _all_met(review(exercise, answer))
+
+
+def _all_met(outcomes: list[Outcome] | None) -> bool:
+    return outcomes is not None and all(outcome.received is None for outcome in outcomes)
+
+
+def _report(exercise: str, outcomes: list[Outcome] | None, strict: bool) -> str:
     if outcomes is None:
         return (
             f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
@@ -95,7 +109,7 @@ def _report(exercise: str, outcomes: list[Outcome] | None, solved: bool, strict:
         if outcome.received is not None:
             hint, more = _next_hint(exercise, outcome, strict)
             lines += [f"   He recibido: {outcome.received}", f"   Pista: {hint}"]
-    if solved:
+    if _all_met(outcomes):
         return "\n".join([*lines, f"¡Ejercicio {exercise} resuelto!"])
     end = " Si no sale, la siguiente pista dirá más." if more else ""
     return "\n".join([*lines, f"Ejercicio {exercise}: casi; corrige y prueba otra vez.{end}"])
