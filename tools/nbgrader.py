@@ -7,8 +7,8 @@
 Queda ``source/02/02_….ipynb`` (y ``source/02_profundiza/``), con la solución entre las marcas de nbgrader, y, hecho por
 el propio nbgrader, ``release/02/02_….ipynb``, que es lo que se reparte. De cada ejercicio, la celda ``ejercicio-2-1``
 es la respuesta y ``comprueba-2-1`` da los puntos; las demás celdas son de solo lectura, y las ``verifica`` no van.
-La comprobación que puntúa es la del curso instalado, cargada de nuevo. El estudiante ve en ella sus pistas, de menos a
-más; la última, que casi dice la solución, está en la parte que nbgrader solo pone al corregir.
+La comprobación que puntúa es la del curso instalado, cargada de nuevo: de eso se encarga una parte que nbgrader solo
+pone al corregir. El estudiante ve en ella lo de siempre, con sus pistas de menos a más, y «Validate» le dice la verdad.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ NOTICE = (
     "cambiar: para probar otra cosa, añade una celda."
 )
 TEST = """\
-# Los puntos del ejercicio {exercise}. La comprobación se importa otra vez: cuenta la del curso.
-from course_utils.checks import check, solved
-
-check("{exercise}", {function})
-assert solved("{exercise}", {function}), "El ejercicio {exercise} no está resuelto."
 ### BEGIN HIDDEN TESTS
 import sys
 for module in [name for name in sys.modules if name.startswith("course_utils.checks")]:
     del sys.modules[module]
-from course_utils.checks import check
-check("{exercise}", {function}, strict=True)
-### END HIDDEN TESTS"""
+### END HIDDEN TESTS
+# Los puntos del ejercicio {exercise}. La comprobación se importa otra vez: cuenta la del curso.
+from course_utils.checks import check, points
+
+check("{exercise}", {function})
+earned = points("{exercise}", {function})
+assert earned, "Ejercicio {exercise}: sin puntos todavía."
+earned"""
 CONFIG = f"""\
 # Los ajustes de nbgrader para este curso. «make nbgrader» no los cambia si ya existen: son tuyos.
 import os
@@ -95,8 +95,8 @@ Corregir pide el curso instalado en el Python del núcleo «python3», y esta ca
     nbgrader generate_feedback 02         una página por estudiante, en feedback/
     nbgrader export                       las notas, en grades.csv
 
-Son 2 o 0. El punto suelto de la guía docente, el de quien casi lo tiene o no sabe explicarlo, se pone a mano en
-«Formgrader», dentro de JupyterLab.
+Son 2 puntos si cumple todo lo que se pide, 1 si cumple la mitad o más, y 0 si no. Se cambian a mano en «Formgrader»,
+dentro de JupyterLab: por ejemplo, si alguien no sabe explicar lo suyo.
 
 Las entregas se ejecutan con tu cuenta y sin aislar: nbgrader no pone límites a lo que hace un cuaderno. Para código en
 el que no confías usa un contenedor, o la orden del curso: python -m course_utils grade CARPETA.

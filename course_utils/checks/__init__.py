@@ -77,28 +77,29 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
     vayan de menos a más; al reiniciarlo se empieza de cero.
     """
     outcomes = review(exercise, answer)
-    report = _report(exercise, outcomes, strict)
-    if strict and not _all_met(outcomes):
+    solved = outcomes is not None and all(outcome.received is None for outcome in outcomes)
+    report = _report(exercise, outcomes, solved, strict)
+    if strict and not solved:
         raise AssertionError(report)
     print(report)
 
 
-def solved(exercise: str, answer) -> bool:
-    """Dice si la respuesta es correcta, sin escribir nada y sin que cuente como intento.
+def points(exercise: str, answer) -> int:
+    """Los puntos de una respuesta: 2 si cumple todas las reglas, 1 si cumple la mitad o más y 0 si no.
+
+    No escribe nada ni cuenta como intento. Las reglas van de lo general a lo fino: la mitad es tenerlo casi.
 
     Raises
     ------
     ValueError
         Si el ejercicio no existe.
     """
-    return _all_met(review(exercise, answer))
+    outcomes = review(exercise, answer) or ()
+    passed, count = sum(outcome.received is None for outcome in outcomes), len(EXERCISES[exercise])
+    return (2 * passed >= count) + (passed == count)
 
 
-def _all_met(outcomes: list[Outcome] | None) -> bool:
-    return outcomes is not None and all(outcome.received is None for outcome in outcomes)
-
-
-def _report(exercise: str, outcomes: list[Outcome] | None, strict: bool) -> str:
+def _report(exercise: str, outcomes: list[Outcome] | None, solved: bool, strict: bool) -> str:
     if outcomes is None:
         return (
             f"⏳ Ejercicio {exercise}: pendiente. Sustituye los puntos suspensivos por tu código y vuelve a ejecutar."
@@ -109,7 +110,7 @@ def _report(exercise: str, outcomes: list[Outcome] | None, strict: bool) -> str:
         if outcome.received is not None:
             hint, more = _next_hint(exercise, outcome, strict)
             lines += [f"   He recibido: {outcome.received}", f"   Pista: {hint}"]
-    if _all_met(outcomes):
+    if solved:
         return "\n".join([*lines, f"¡Ejercicio {exercise} resuelto!"])
     end = " Si no sale, la siguiente pista dirá más." if more else ""
     return "\n".join([*lines, f"Ejercicio {exercise}: casi; corrige y prueba otra vez.{end}"])

@@ -1,7 +1,7 @@
 """nbgrader de verdad: reparte las tareas, recoge entregas, las corrige y escribe sus páginas.
 
 De cada tarea se entrega el cuaderno resuelto, que se lleva todos los puntos, y el que se reparte, que no se lleva
-ninguno; de la 02, además, entregas que intentan engañar. Una lo consigue, y la guía docente lo dice: nbgrader ejecuta
+ninguno; de la 02, además, entregas que intentan engañar. Dos lo consiguen, y la guía docente lo dice: nbgrader ejecuta
 lo entregado en el mismo Python que lo corrige. Si un cambio deja de dar los puntos que tocan, solo se ve aquí.
 """
 
@@ -127,7 +127,7 @@ def test_what_nbgrader_releases_is_the_students_notebook(course, task):
             assert one.source == re.sub(r"(\.\./)+quizzes/", "quizzes/", published[one.id].source)
         elif kind.grade:
             assert published[one.id].source in one.source and kind.points == 2
-    assert not re.search("BEGIN|END SOL|HIDDEN|strict=True", json.dumps([c.source for c in released.cells]))
+    assert not re.search("BEGIN|END SOL|HIDDEN|sys.modules", json.dumps([c.source for c in released.cells]))
 
 
 # --- Corregir ---------------------------------------------------------------------------------------
@@ -149,11 +149,11 @@ def test_a_solved_notebook_gets_every_point_and_a_blank_one_none(course, task, r
 REDEFINED = """
 def check(*arguments, **options):
     print("¡Ejercicio 2.1 resuelto!")
-solved = lambda *arguments: True
+points = lambda *arguments: 2
 """
 PATCHED = """
 import course_utils.checks
-course_utils.checks.check = course_utils.checks.solved = lambda *arguments, **options: True
+course_utils.checks.check = course_utils.checks.points = lambda *arguments, **options: 2
 """
 EMPTIED = """
 from course_utils.checks import EXERCISES, session_02
@@ -164,7 +164,7 @@ TRANSFORMED = """
 import ast
 class Nothing(ast.NodeTransformer):
     def visit_Module(self, node):
-        return ast.Module(body=[], type_ignores=[]) if "solved" in ast.unparse(node) else node
+        return ast.Module(body=[], type_ignores=[]) if "points" in ast.unparse(node) else node
 get_ipython().ast_transformers.append(Nothing())
 """
 NOISY = """
@@ -210,6 +210,26 @@ def written_outputs(notebook):
     cell(notebook, "comprueba-2-1").outputs = [output]
 
 
+HALF = """
+def apply_temperature(logits, t):
+    logits /= t
+    return torch.softmax(logits, dim=-1)
+"""
+DISPLAYED = """
+def apply_temperature(logits, t):
+    import sys
+    sys.displayhook(2)
+"""
+
+
+def half(notebook):
+    cell(notebook, "ejercicio-2-1").source = HALF
+
+
+def displayed(notebook):
+    cell(notebook, "ejercicio-2-1").source = DISPLAYED
+
+
 def noisy(notebook):
     cell(notebook, "ejercicio-2-1").source = NOISY
 
@@ -233,7 +253,10 @@ TRICKS = {
     "bucle_sin_fin": (endless, 0),
     "sale_de_python": (leaves, 0),
     "con_avisos": (noisy, 2),
-    "nucleo_trucado": (before_the_first_test(TRANSFORMED), 4),  # lo que nbgrader no para
+    "casi": (half, 1),
+    # Lo que nbgrader no para: quien cambia el Python que corrige, o escribe en su salida, se pone la nota.
+    "nucleo_trucado": (before_the_first_test(TRANSFORMED), 4),
+    "nota_dictada": (displayed, 2),
 }
 
 
@@ -274,7 +297,7 @@ def test_feedback_is_written_for_each_student(course, second):
         text = page.read_text("utf-8")
         assert f"Score: {second[student][0]}" in text
     blank = next((course.folder / "feedback" / "en_blanco" / "02").glob("*.html")).read_text("utf-8")
-    assert "pendiente" in blank and "no está resuelto" in blank
+    assert "pendiente" in blank and "sin puntos todavía" in blank
 
 
 def test_validate_tells_the_student_the_truth(course, second):

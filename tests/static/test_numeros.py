@@ -10,7 +10,6 @@ import json
 import re
 import struct
 import tomllib
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache

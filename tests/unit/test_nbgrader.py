@@ -8,7 +8,8 @@ import pytest
 from cuadernos import NOTEBOOKS, ROOT
 from packaging.version import Version
 
-from course_utils.checks import EXERCISES, solved
+from course_utils import checks
+from course_utils.checks import EXERCISES
 from tools import nbgrader as tool
 from tools.notebooks import STUB, Target, find_targets
 from tools.pins import parse_pins
@@ -27,7 +28,7 @@ def tasks():
 
 def released(code: str) -> str:
     """Lo que queda de una celda cuando nbgrader quita soluciones y pruebas ocultas; escrito aquí, sin él."""
-    code = re.sub(r"\n### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS", "", code, flags=re.S)
+    code = re.sub(r"### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS\n", "", code, flags=re.S)
     pattern = r"^( *)### BEGIN SOLUTION\n.*?### END SOLUTION"
     return re.sub(pattern, lambda m: "\n".join(m[1] + line for line in STUB), code, flags=re.S | re.M)
 
@@ -72,7 +73,7 @@ def test_what_is_handed_out_is_the_published_notebook_and_nothing_else(tasks):
         for mine, theirs in zip(notebook.cells, published.cells, strict=True):
             if mine.metadata.nbgrader.grade:
                 assert theirs.source in released(mine.source)
-                assert "strict" in mine.source and "strict" not in released(mine.source)
+                assert "sys.modules" in mine.source and "sys.modules" not in released(mine.source)
             elif mine.cell_type == "code":
                 assert released(mine.source) == re.sub(r"(\.\./)+quizzes/", "quizzes/", theirs.source)
             assert "verifica" not in mine.metadata.get("tags", []) and not mine.get("outputs")
@@ -175,13 +176,27 @@ def test_extra_versions_change_none_of_the_course():
     assert Version(extra["notebook"]).minor == Version(ours["jupyterlab"]).minor
 
 
-def test_solved_says_what_check_says_and_counts_no_attempt(capsys):
-    from course_utils import checks
+def test_points_follow_the_rules_and_count_no_attempt(capsys):
+    def with_logits_changed(logits, t):
+        logits /= t
+        return logits.softmax(-1)
 
+    rules = len(EXERCISES["2.1"])
+    passed = sum(one.received is None for one in checks.review("2.1", with_logits_changed))
+    assert 0 < passed < rules
     checks._failures.clear()
-    assert solved("2.1", lambda logits, t: (logits / t).softmax(-1)) is True
-    assert solved("2.1", lambda logits, t: logits / t) is False
-    assert solved("2.1", ...) is False
+    assert checks.points("2.1", lambda logits, t: (logits / t).softmax(-1)) == 2
+    assert checks.points("2.1", with_logits_changed) == int(passed >= rules / 2)
+    assert [checks.points("2.1", wrong) for wrong in (lambda logits, t: logits, 3, ..., None)] == [0, 0, 0, 0]
     assert capsys.readouterr().out == "" and not checks._failures
     with pytest.raises(ValueError, match="No conozco el ejercicio"):
-        solved("99.1", ...)
+        checks.points("99.1", ...)
+
+
+@pytest.mark.parametrize(("met", "worth"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
+def test_half_of_the_rules_are_worth_a_point(met, worth, monkeypatch):
+    rules = [
+        checks.Rule(f"regla {i}", lambda answer, i=i: None if i < met else "otra cosa", ("pista",)) for i in range(4)
+    ]
+    monkeypatch.setitem(checks.EXERCISES, "0.1", tuple(rules))
+    assert checks.points("0.1", lambda: 1) == worth
