@@ -1,8 +1,9 @@
 """nbgrader de verdad: reparte las tareas, recoge entregas, las corrige y escribe sus páginas.
 
 De cada tarea se entrega el cuaderno resuelto, que se lleva todos los puntos, y el que se reparte, que no se lleva
-ninguno; de la 02, además, entregas que intentan engañar. Dos lo consiguen, y la guía docente lo dice: nbgrader ejecuta
-lo entregado en el mismo Python que lo corrige. Si un cambio deja de dar los puntos que tocan, solo se ve aquí.
+ninguno; de una tarea corta, con celdas de la 02, además, entregas que intentan engañar. Dos lo consiguen, y la guía
+docente lo dice: nbgrader ejecuta lo entregado en el mismo Python que lo corrige. Si un cambio deja de dar los puntos
+que tocan, solo se ve aquí.
 """
 
 import csv
@@ -22,6 +23,7 @@ from nbformat.v4 import new_code_cell
 from tools import ROOT
 from tools import nbgrader as tool
 
+SHORT = ("portada", "importar", "ejercicio-2-1", "comprueba-2-1", "ejercicio-2-3", "comprueba-2-3")
 TASKS = [tool.assignment_name(t) for t in tool.find_targets(ROOT) if not t.solved and tool.points(tool.assignment(t))]
 
 
@@ -42,6 +44,11 @@ def course(packages, tmp_path_factory):
     exchange.mkdir(mode=0o777)
     course = Course(folder / "curso", exchange, packages)
     course.python("-m", "tools.nbgrader", "--output", str(course.folder), cwd=ROOT)
+    short = course.read("source", "02")
+    short.cells = [one for one in short.cells if one.id in SHORT]
+    (course.folder / "source" / "corta").mkdir()
+    nbformat.write(short, course.folder / "source" / "corta" / short.metadata.pop("nombre"))
+    course.nbgrader("generate_assignment", "corta")
     config = course.folder / "nbgrader_config.py"
     config.write_text(config.read_text("utf-8") + f"\nc.Exchange.root = {str(exchange)!r}\n", "utf-8")
     return course
@@ -133,7 +140,7 @@ def test_what_nbgrader_releases_is_the_students_notebook(course, task):
 # --- Corregir ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", [task for task in TASKS if task != "02"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_solved_notebook_gets_every_point_and_a_blank_one_none(course, task, record_property):
     course.submit("resuelta", task, solve(course, task))
     course.submit("en_blanco", task, course.read("release", task))
@@ -177,7 +184,7 @@ def apply_temperature(logits, t):
 
 
 def edited(course, change):
-    notebook = course.read("release", "02")
+    notebook = course.read("release", "corta")
     change(notebook)
     return notebook
 
@@ -261,49 +268,49 @@ TRICKS = {
 
 
 @pytest.fixture(scope="module")
-def second(course):
-    """La tarea 02 entera: repartida, entregada y recogida por el intercambio, corregida y con sus páginas."""
-    course.nbgrader("release_assignment", "02")
+def short(course):
+    """La tarea corta: repartida, entregada y recogida por el intercambio, corregida y con sus páginas."""
+    course.nbgrader("release_assignment", "corta")
     student = course.exchange.parent / "estudiante"
     student.mkdir()
     config = f"c = get_config()\nc.Exchange.root = {str(course.exchange)!r}\n"
     config += 'c.CourseDirectory.course_id = "generar-texto-en-espanol"\n'
     (student / "nbgrader_config.py").write_text(config, "utf-8")
-    course.nbgrader("fetch_assignment", "02", cwd=student)
-    solved = solve(course, "02")
-    nbformat.write(solved, student / "02" / solved.metadata.nombre)
-    course.nbgrader("submit", "02", "--CourseDirectory.student_id=resuelta", cwd=student)
-    course.nbgrader("collect", "02")
-    course.submit("en_blanco", "02", course.read("release", "02"))
-    course.submit("a_medias", "02", solve(course, "02", only=1))
+    course.nbgrader("fetch_assignment", "corta", cwd=student)
+    solved = solve(course, "corta")
+    nbformat.write(solved, student / "corta" / solved.metadata.nombre)
+    course.nbgrader("submit", "corta", "--CourseDirectory.student_id=resuelta", cwd=student)
+    course.nbgrader("collect", "corta")
+    course.submit("en_blanco", "corta", course.read("release", "corta"))
+    course.submit("a_medias", "corta", solve(course, "corta", only=1))
     for name, (change, _) in TRICKS.items():
-        course.submit(name, "02", edited(course, change))
-    course.log = course.nbgrader("autograde", "02")
-    course.nbgrader("generate_feedback", "02")
-    return {student: score for (task, student), score in course.scores().items() if task == "02"}
+        course.submit(name, "corta", edited(course, change))
+    course.log = course.nbgrader("autograde", "corta")
+    course.nbgrader("generate_feedback", "corta")
+    return {student: score for (task, student), score in course.scores().items() if task == "corta"}
 
 
 @pytest.mark.parametrize(
     ("student", "points"),
     [("resuelta", 4), ("en_blanco", 0), ("a_medias", 2), *((name, worth) for name, (_, worth) in TRICKS.items())],
 )
-def test_each_submission_gets_what_it_deserves(second, student, points):
-    assert second[student] == (points, 4)
+def test_each_submission_gets_what_it_deserves(short, student, points):
+    assert short[student] == (points, 4)
 
 
-def test_feedback_is_written_for_each_student(course, second):
-    for student in second:
-        (page,) = (course.folder / "feedback" / student / "02").glob("*.html")
+def test_feedback_is_written_for_each_student(course, short):
+    for student in short:
+        (page,) = (course.folder / "feedback" / student / "corta").glob("*.html")
         text = page.read_text("utf-8")
-        assert f"Score: {second[student][0]}" in text
-    blank = next((course.folder / "feedback" / "en_blanco" / "02").glob("*.html")).read_text("utf-8")
+        assert f"Score: {short[student][0]}" in text
+    blank = next((course.folder / "feedback" / "en_blanco" / "corta").glob("*.html")).read_text("utf-8")
     assert "pendiente" in blank and "sin puntos todavía" in blank
 
 
-def test_validate_tells_the_student_the_truth(course, second):
+def test_validate_tells_the_student_the_truth(course, short):
     folder = course.exchange.parent / "validar"
     folder.mkdir()
-    for name, notebook in (("mal", course.read("release", "02")), ("bien", solve(course, "02"))):
+    for name, notebook in (("mal", course.read("release", "corta")), ("bien", solve(course, "corta"))):
         nbformat.write(notebook, folder / f"{name}.ipynb")
     assert "VALIDATION FAILED ON 2 CELL(S)" in course.nbgrader("validate", str(folder / "mal.ipynb"))
     assert "Success" in course.nbgrader("validate", str(folder / "bien.ipynb"))
