@@ -28,6 +28,7 @@ Para dar o seguir el curso
   make slides      hace las figuras y convierte las diapositivas en HTML y PDF, en slides/dist/
   make site        hace el sitio del curso, con el laboratorio, en build/site/
   make bundle      hace un zip con todo lo necesario para dar clase sin internet, en build/
+  make nbgrader    hace con los ejercicios un curso de nbgrader, en build/nbgrader/ (lo instala en .venv; con red)
   make clean       borra el entorno y las cachés; nada tuyo, ni el zip de build/
 
 Para mantenerlo (CONTRIBUTING.md)
@@ -51,7 +52,7 @@ Variables
 
 endef
 
-.PHONY: help env lab check test nightly notebooks slides site bench enlaces fork colab audit bundle llm doctor clean
+.PHONY: help env lab check test nightly notebooks slides site bench enlaces fork colab audit bundle nbgrader llm doctor clean
 
 help:
 	$(info $(HELP))
@@ -133,6 +134,11 @@ audit: env
 
 bundle: env
 	$(VENV_PYTHON) -m tools.bundle
+
+# nbgrader y lo que pide, que no cambia ninguna versión del entorno.
+nbgrader: env
+	$(VENV_PYTHON) -m pip install -q $(PIP_ARGS) -c constraints.txt -r tools/nbgrader_versions.txt
+	$(VENV_PYTHON) -m tools.nbgrader
 
 llm: export LLM := 1
 llm: env

@@ -48,7 +48,7 @@ Hecho para Python {python} en {system}. En otro sistema o con otro Python no sir
        .venv\\Scripts\\python -m jupyterlab --ServerApp.root_dir=notebooks
 
 La primera vez se instalan los paquetes de la carpeta «wheels», sin red: unos minutos y 3 GB de disco.
-Después, JupyterLab se abre en español con los cuadernos.
+Después, JupyterLab se abre en español con los doce cuadernos.
 {slides}{site}
 Las pruebas del curso (make test) necesitan más paquetes: haz un clon con red.
 El código tiene licencia MIT; los textos, CC BY 4.0. El detalle está en LICENSE.

@@ -84,6 +84,21 @@ def check(exercise: str, answer, *, strict: bool = False) -> None:
     print(report)
 
 
+def points(exercise: str, answer) -> int:
+    """Los puntos de una respuesta: 2 si cumple todas las reglas, 1 si cumple la mitad o más y 0 si no.
+
+    No escribe nada ni cuenta como intento. Las reglas van de lo general a lo fino: la mitad es tenerlo casi.
+
+    Raises
+    ------
+    ValueError
+        Si el ejercicio no existe.
+    """
+    outcomes = review(exercise, answer) or ()
+    passed, count = sum(outcome.received is None for outcome in outcomes), len(EXERCISES[exercise])
+    return (2 * passed >= count) + (passed == count)
+
+
 def _report(exercise: str, outcomes: list[Outcome] | None, solved: bool, strict: bool) -> str:
     if outcomes is None:
         return (
