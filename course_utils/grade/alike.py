@@ -38,7 +38,7 @@ def pairs(exercise: str, answers: Mapping[str, str], known: Sequence[str], funct
     groups = {}
     for student, source in sorted(answers.items()):
         pieces = _pieces(source)
-        if len(pieces) >= SHORTEST and not _single(source) and normal(source, function) not in published:
+        if not trivial(source) and normal(source, function) not in published:
             groups[student] = normal(source, function), {tuple(pieces[i : i + 5]) for i in range(len(pieces) - 4)}
     found = []
     for (first, (one, a)), (second, (two, b)) in itertools.combinations(groups.items(), 2):
@@ -46,6 +46,11 @@ def pairs(exercise: str, answers: Mapping[str, str], known: Sequence[str], funct
         if share >= NEAR:
             found.append(Pair(exercise, first, second, share))
     return found
+
+
+def trivial(source: str) -> bool:
+    """Si es tan corta que escribirla igual que otra persona, o que la solución, no dice nada."""
+    return len(_pieces(source)) < SHORTEST or _single(source)
 
 
 def _single(source: str) -> bool:

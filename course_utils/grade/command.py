@@ -67,12 +67,16 @@ def run(options: Options) -> list[str]:
     """
     _sensible(options)
     exercises = _chosen(course.load(options.notebooks), options.sessions)
-    submissions = gather.gather(options.folder, _looks(exercises), [e.notebook for e in exercises.values()])
+    submissions = gather.gather(
+        options.folder, _looks(exercises), sorted({Path(e.notebook).name for e in exercises.values()})
+    )
     state = options.output / ".corregido"
     try:
         state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"No se puede escribir en {options.output} ({error.strerror}). Elige otra con --output.") from error
+        raise ValueError(
+            f"No se puede escribir en {options.output} ({error.strerror}). Elige otra con --output."
+        ) from error
     found = _all(submissions, exercises, options, state)
     return _write(found, exercises, options)
 
@@ -225,7 +229,8 @@ def _notes(result: Result, exercises: Mapping[str, Exercise], options: Options) 
         lines.append(f"{where}: {text}" if where and not re.match(r"^A?\d+\.\d", text) else text)
     for number, source in result.sources.items():
         exercise = exercises[number]
-        if course.normal(source, exercise.function) == course.normal(exercise.solution, exercise.function):
+        same = course.normal(source, exercise.function) == course.normal(exercise.solution, exercise.function)
+        if same and not alike.trivial(source):
             lines.append(f"{number}: igual que la solución publicada")
     if not options.sandboxed:
         lines.append("corregido sin aislar")

@@ -17,7 +17,7 @@ _CHECK = re.compile(r"check\(\s*[\"'](\w+\.\d+)[\"']\s*,\s*(\w+)")
 
 @dataclass(frozen=True)
 class Exercise:
-    """Un ejercicio: su número («2.1»), el nombre de su cuaderno, su función, y el hueco y la solución publicados."""
+    """Un ejercicio: su número («2.1»), la ruta de su cuaderno, su función, y el hueco y la solución publicados."""
 
     number: str
     notebook: str
@@ -33,7 +33,7 @@ class Exercise:
     @property
     def cell(self) -> str:
         """El nombre de su celda."""
-        return f"ejercicio-{self.number.replace('.', '-')}"
+        return cell(self.number)
 
     @property
     def optional(self) -> bool:
@@ -57,18 +57,23 @@ def load(folder: str | Path | None = None) -> dict[str, Exercise]:
     base = Path(folder or _ROOT / "notebooks").resolve()
     found = {}
     for path in sorted([*base.glob("[A0-9][0-9]_*.ipynb"), *base.glob("profundiza/[A0-9][0-9]_*.ipynb")]):
-        mine, solved = _cells(path), _cells(base / "soluciones" / path.relative_to(base))
+        book = path.relative_to(base).with_suffix("").as_posix()
+        mine, solved = _cells(path), _cells(base / "soluciones" / f"{book}.ipynb")
         for code in mine.values():
             for number, function in _CHECK.findall(code):
-                cell = f"ejercicio-{number.replace('.', '-')}"
-                if cell in mine and cell in solved:
-                    found[number] = Exercise(number, path.stem, function, mine[cell], solved[cell])
+                if (name := cell(number)) in mine and name in solved:
+                    found[number] = Exercise(number, book, function, mine[name], solved[name])
     if missing := [number for number in checks.EXERCISES if number not in found]:
         raise ValueError(
             f"En {base} no están los cuadernos de los ejercicios {', '.join(missing[:6])}{'…' * (len(missing) > 6)}. "
             "Usa un clon entero del curso o di dónde están: --notebooks CARPETA."
         )
     return dict(sorted(found.items(), key=lambda item: order(item[0])))
+
+
+def cell(number: str) -> str:
+    """El nombre de la celda de un ejercicio: de «A1.1», «ejercicio-a1-1»."""
+    return f"ejercicio-{number.lower().replace('.', '-')}"
 
 
 def order(number: str) -> tuple:

@@ -59,7 +59,9 @@ def _exercise(exercise: Exercise, verdict) -> str:
     head = f"{mark} Ejercicio {exercise.number}, <code>{_text(exercise.function)}</code>: {_SAID[verdict.kind]}"
     lines = [f"<h2>{head}. {verdict.points} de {POINTS}</h2>"]
     if verdict.asked:
-        lines.append(f"<p>Cumple {verdict.passed} de {verdict.rules} reglas. Lo que pide la siguiente: {_text(verdict.asked)}.</p>")
+        lines.append(
+            f"<p>Cumple {verdict.passed} de {verdict.rules} reglas. Lo que pide la siguiente: {_text(verdict.asked)}.</p>"
+        )
     if verdict.received:
         lines.append(f"<p>He recibido: {_text(verdict.received)}</p>")
     if verdict.hint:

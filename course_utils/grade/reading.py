@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping
@@ -143,7 +144,13 @@ def _reached(source: str) -> set[str]:
     """Otras señales de que el código mira donde no debe."""
     marks = ("settrace", "__globals__", "_getframe", "__subclasses__", "__builtins__", "course_utils.checks")
     marks += ("soluciones", "exec(", "eval(", "open(", "__import__", "notas.csv")
-    return {mark.rstrip("(") for mark in marks if mark in source}
+    imported = set()
+    for node in (inner for statement in slicing.parse(source) or () for inner in ast.walk(statement)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+    return imported & _RISKY | {mark.rstrip("(") for mark in marks if mark in source}
 
 
 def _pieces(sources, chosen) -> tuple[dict, ...]:

@@ -34,7 +34,7 @@ class Limits:
 
     wall: float = 60.0
     cpu: int = 60
-    memory: int = 1536 * 2**20
+    memory: int = 2**30
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _bubblewrap(extra: tuple[Path, ...]) -> list[str]:
 def _environment(paths: list[str], home: str) -> dict[str, str]:
     """Las variables, todas: las de quien corrige pueden llevar claves."""
     quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CURSO_PERFIL": "mini", "MPLBACKEND": "Agg"}
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONUTF8")}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONUTF8"), "1")
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": home,
@@ -125,7 +125,7 @@ class Sandbox:
         Carpetas que también se ven, y de las que se puede importar. Solo para las pruebas.
     """
 
-    def __init__(self, limits: Limits = Limits(), *, isolated: bool = True, extra: tuple[Path, ...] = ()):  # noqa: B008
+    def __init__(self, limits: Limits = Limits(), *, isolated: bool = True, extra: tuple[Path, ...] = ()):
         self.limits, self.isolated, self.extra = limits, isolated, extra
         self.process = self.control = self.folder = None
 

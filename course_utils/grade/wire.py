@@ -123,6 +123,8 @@ class Writer:
         self.left -= 1
         if self.left < 0 or depth > MAX_DEPTH:
             raise TooBig("demasiados elementos")
+        if value is None:
+            return None
         try:
             found = self._data(value, depth)
         except (TooBig, RecursionError):
@@ -134,7 +136,7 @@ class Writer:
         return found if found is not None else _portrait(value)
 
     def _data(self, value, depth: int):
-        if value is None or isinstance(value, bool):
+        if isinstance(value, bool):
             return value
         if isinstance(value, torch.Tensor):
             return self._tensor(value)
@@ -177,13 +179,13 @@ class Writer:
         if array.dtype.kind in "OUS":
             cells = [self.write(x.item() if isinstance(x, np.generic) else x, depth + 1) for x in array.reshape(-1)]
             return {"is": "cells", "of": cells, "shape": list(array.shape), "dtype": array.dtype.str[:8]}
-        try:
-            tensor = torch.from_numpy(np.array(array))  # otro, contiguo
-        except TypeError:
-            tensor = torch.from_numpy(array.astype(np.float64))
-        if tensor.dtype not in _KINDS:
-            return None
-        return {"is": "scalar" if scalar else "array", "of": self.tensor(tensor), "dtype": array.dtype.str}
+        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+            array = array.astype(np.float64)
+        elif array.dtype.kind == "u" and array.dtype.itemsize > 1:  # safetensors no lleva los demás sin signo
+            array = array.astype(np.int64)
+        tensor = torch.from_numpy(np.array(array))  # otro, contiguo
+        dtype = np.asarray(value).dtype.str
+        return {"is": "scalar" if scalar else "array", "of": self.tensor(tensor), "dtype": dtype}
 
 
 def _number_or_text(value):

@@ -130,10 +130,12 @@ HOSTILE = {
         "Read-only file system",
     ),
     "h_llena_la_memoria_del_disco": (_body("open('/dev/shm/x', 'wb').write(b'x' * 10**8)"), "Error"),
-    "h_inunda": (_body("while True:", "    print('x' * 10**6)"), "un bucle que no termina"),
+    "h_inunda": (_body("while True:", "    print('x' * 10**6)"), ""),  # según la máquina, por líneas o por tiempo
     "h_lee_las_reglas": (
         _body(
-            "from course_utils.checks.session_02 import _tempered", "return _tempered(logits, t).softmax(-1)", wrong=False
+            "from course_utils.checks.session_02 import _tempered",
+            "return _tempered(logits, t).softmax(-1)",
+            wrong=False,
         ),
         "ModuleNotFoundError",
     ),
@@ -149,8 +151,9 @@ HOSTILE = {
     ),
     "h_lee_otras_entregas": (
         _body(
-            "import os",
-            "seen = [os.path.join(d, f) for d, _, fs in os.walk('/') for f in fs if f.endswith('.ipynb')]",
+            "import glob",
+            "tops = ('CARPETA', '/tmp', '/home')",
+            "seen = [x for top in tops for x in glob.glob(f'{top}/**/*.ipynb', recursive=True)]",
             "raise RuntimeError(f'he visto {len(seen)} cuadernos')",
         ),
         "he visto 0 cuadernos",
@@ -158,7 +161,7 @@ HOSTILE = {
     "h_borra": (
         _body(
             "import os, pathlib, shutil",
-            f"for place in (pathlib.Path.home(), '/root', '/home', {str(ROOT)!r}, '/tmp', '/'):",
+            f"for place in (pathlib.Path.home(), {str(Path.home())!r}, {str(ROOT)!r}, 'CARPETA', '/tmp', '/curso'):",
             "    shutil.rmtree(place, ignore_errors=True)",
         ),
         "os, shutil",
@@ -220,8 +223,9 @@ HOSTILE = {
             "import gc, sys",
             "right = torch.softmax",
             "frame = sys._getframe()",
-            "found = [x for x in gc.get_objects() if type(x).__name__ in ('Rule', 'Outcome')]",
-            "raise RuntimeError(f'{len(found)} reglas a la vista')",
+            "import collections",
+            "kinds = {k.__name__ for k in collections.Counter(map(type, gc.get_objects()))}",
+            'raise RuntimeError(f\'{len(kinds & {"Rule", "Outcome"})} reglas a la vista\')',
         ),
         "0 reglas a la vista",
     ),
@@ -288,7 +292,10 @@ ODD = {  # cuaderno y lo esperado
     "otro_nombre": (_other_name(), Expected(ZERO | {"2.1": 2}, "se llama mi_temperatura")),
     "celda_repetida": (_twice(), Expected(ZERO | {"2.1": 2}, "hay 2 celdas")),
     "sin_una_celda": (_without(session_02(), "ejercicio-2-3"), Expected({"2.1": 0}, "2.3: falta su celda")),
-    "otra_edicion": (_renamed(session_02(GOOD), "ejercicio-2-3", "ejercicio-2-9"), Expected(said="otra edición")),
+    "otra_edicion": (
+        _renamed(session_02(GOOD), "ejercicio-2-3", "ejercicio-2-9"),
+        Expected({"2.1": 2, "2.3": 0}, "otra edición"),
+    ),
     "de_otro_curso": (
         {"cells": [{"id": "x", "cell_type": "code", "metadata": {}, "source": "print(1)"}], "nbformat": 4},
         Expected({}, "no es un cuaderno de este curso"),
@@ -312,7 +319,7 @@ def write(folder: Path) -> dict[str, Expected]:
     for name, (code, points) in PARTLY.items():
         put(name, session_02(code), Expected(ZERO | {"2.1": points}))
     for name, (code, said) in HOSTILE.items():
-        put(name, session_02(code), Expected(ZERO, said))
+        put(name, session_02(code.replace("CARPETA", str(folder))), Expected(ZERO, said))
     for name, (made, wanted) in ODD.items():
         put(name, made, wanted)
     put("cortado", json.dumps(session_02(GOOD)).encode()[:5000], Expected({}, "su JSON no se entiende"))
@@ -327,8 +334,9 @@ def _put_right(put, folder: Path) -> None:
     for path in SESSIONS:
         made = json.loads((NOTEBOOKS / "soluciones" / path.name).read_text(encoding="utf-8"))
         numbers = [c["id"].removeprefix("ejercicio-") for c in made["cells"] if c["id"].startswith("ejercicio-")]
-        points = {number.replace("-", "."): 2 for number in numbers}
-        put(f"resuelto{path.stem[:2]}", made, Expected(points, "igual que la solución publicada"))
+        points = {number.upper().replace("-", "."): 2 for number in numbers}
+        said = "igual que la solución publicada" if path.stem[:2] in ("02", "03", "04") else ""
+        put(f"resuelto{path.stem[:2]}", made, Expected(points, said))
 
 
 def _put_strange(put, folder: Path, expected: dict) -> None:
