@@ -221,7 +221,7 @@ def _alike(found: Sequence[Result], shown: Sequence[Exercise]) -> list[alike.Pai
 
 
 def _notes(result: Result, exercises: Mapping[str, Exercise], options: Options) -> list[str]:
-    """Los avisos de una persona, con el archivo del que hablan; sin nombres de archivo si no se puede saber quién es."""
+    """Los avisos de una persona, con el archivo del que hablan; si no se puede saber quién es, sin su nombre."""
     lines = []
     files = list(dict.fromkeys(path for path, _ in result.notes if path))
     for path, text in result.notes:

@@ -60,7 +60,7 @@ def _exercise(exercise: Exercise, verdict) -> str:
     lines = [f"<h2>{head}. {verdict.points} de {POINTS}</h2>"]
     if verdict.asked:
         lines.append(
-            f"<p>Cumple {verdict.passed} de {verdict.rules} reglas. Lo que pide la siguiente: {_text(verdict.asked)}.</p>"
+            f"<p>Cumple {verdict.passed} de {verdict.rules} reglas. La siguiente pide: {_text(verdict.asked)}.</p>"
         )
     if verdict.received:
         lines.append(f"<p>He recibido: {_text(verdict.received)}</p>")
@@ -83,8 +83,8 @@ def report(results, exercises, notes: Mapping[str, Sequence[str]], alike: Sequen
     parts.append(f'<div class="scroll"><table>{head}{"".join(rows)}</table></div>')
     parts.append("<h2>Respuestas que se parecen</h2>")
     parts.append(
-        "<p>Es un hecho y no una acusación: se comparan sin nombres, comentarios ni espacios, y quedan fuera las de una "
-        "línea, el hueco y la solución publicada. Dos personas que trabajan en pareja también salen aquí. Pregunta.</p>"
+        "<p>Es un hecho y no una acusación: se comparan sin nombres, comentarios ni espacios, y quedan fuera las de "
+        "una línea, el hueco y la solución publicada. Quienes trabajan en pareja también salen aquí. Pregunta.</p>"
     )
     lines = [
         f"<tr><td>{p.exercise}</td><td>{_text(p.first)}</td><td>{_text(p.second)}</td>"

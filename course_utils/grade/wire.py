@@ -116,7 +116,10 @@ class Writer:
 
     def tensor(self, value: torch.Tensor) -> str:
         name = str(len(self.tensors))
-        self.tensors[name] = value.detach().cpu().to_dense().contiguous().clone()
+        made = value.detach().cpu().to_dense().contiguous().clone()
+        if type(made) is not torch.Tensor:  # se hace pasar por uno
+            raise TypeError("no es un tensor")
+        self.tensors[name] = made
         return name
 
     def write(self, value, depth: int = 0):
@@ -140,6 +143,8 @@ class Writer:
             return value
         if isinstance(value, torch.Tensor):
             return self._tensor(value)
+        if isinstance(value, np.str_):
+            return {"is": "np.str_", "of": str(value)}
         if isinstance(value, np.ndarray | np.generic):
             return self._array(value, depth)
         if isinstance(value, str | int | float):
@@ -237,6 +242,8 @@ class Reader:
             return _rename(dict, tree)([(self._read(k), self._read(v)) for k, v in inside])
         if kind == "str":
             return _rename(str, tree)(inside)
+        if kind == "np.str_":
+            return np.str_(inside)
         if kind == "float":
             return _rename(float, tree)(inside)
         if kind in ("tensor", "complex tensor", "array", "scalar"):
