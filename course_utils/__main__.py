@@ -96,7 +96,7 @@ def _add_grade(commands) -> None:
     add("--output", type=Path, metavar="CARPETA", help="dónde van las notas (por defecto, CARPETA-notas, al lado)")
     add("--sessions", nargs="+", metavar="SESIÓN", help="solo estas, por ejemplo 02 03 (por defecto, las entregadas)")
     add("--workers", type=int, default=1, metavar="N", help="cuántas entregas a la vez (por defecto, 1; 2 GB cada una)")
-    add("--timeout", type=float, default=60, metavar="S", help="segundos por ejercicio (por defecto, 60)")
+    add("--timeout", type=int, default=30, metavar="S", help="segundos de procesador por ejercicio (por defecto, 30)")
     add("--decimal-comma", action="store_true", help="coma decimal y columnas separadas con punto y coma")
     add("--moodle", action="store_true", help="además, moodle.csv, para importar las notas")
     add("--anonymous", action="store_true", help="seudónimos en todo; quién es quién, en identidades.json")

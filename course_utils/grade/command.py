@@ -36,7 +36,7 @@ class Options:
     sessions: tuple[str, ...] = ()
     notebooks: Path | None = None
     workers: int = 1
-    timeout: float = 60.0
+    timeout: int = 30
     comma: bool = False
     moodle: bool = False
     anonymous: bool = False
@@ -84,8 +84,8 @@ def run(options: Options) -> list[str]:
 def _sensible(options: Options) -> None:
     if options.workers < 1:
         raise ValueError(f"--workers {options.workers}: tiene que haber uno por lo menos.")
-    if not options.timeout > 0:
-        raise ValueError(f"--timeout {options.timeout}: tienen que ser segundos, más de 0.")
+    if options.timeout < 1:
+        raise ValueError(f"--timeout {options.timeout}: tiene que ser un segundo por lo menos.")
     if os.name != "posix":
         raise ValueError("Corregir necesita Linux o macOS. En Windows, hazlo dentro de WSL.")
     if options.folder.is_dir() and options.output.resolve() == options.folder.resolve():
@@ -142,8 +142,7 @@ def _pool(pending: Mapping[str, Submission], exercises, options: Options):
     if not pending:
         return
     left, alone = dict(pending), False
-    limits = sandbox.Limits(wall=options.timeout, cpu=max(1, round(options.timeout)))
-    setup = (exercises, limits, options.sandboxed)
+    setup = (exercises, sandbox.Limits(options.timeout), options.sandboxed)
     context = multiprocessing.get_context("spawn")
     while left:
         batch = dict([next(iter(left.items()))]) if alone else dict(left)

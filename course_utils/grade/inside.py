@@ -79,7 +79,8 @@ def _limits(memory: int, seconds: int) -> None:
         bounds["RLIMIT_AS"] = pages + memory
     for name, value in bounds.items():
         with contextlib.suppress(AttributeError, ValueError, OSError):
-            resource.setrlimit(getattr(resource, name), (value, value))
+            hard = value + (name == "RLIMIT_CPU")  # primero avisa con una señal; un segundo después, mata
+            resource.setrlimit(getattr(resource, name), (value, hard))
 
 
 # ---------------------------------------------------------------- la copia

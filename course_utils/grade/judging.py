@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import signal
 import time
 from dataclasses import dataclass, field
 
@@ -232,13 +231,13 @@ def run_rules(sandbox: Sandbox, exercise: str, cells: list[dict], function: str)
     finally:
         channel.close()
         ending = sandbox.end()
-    return outcomes, remote, lost and _why(lost, ending)
+    return outcomes, remote, lost and _why(lost, ending, sandbox.limits.cpu)
 
 
-def _why(lost: str, ending: Ending) -> str:
+def _why(lost: str, ending: Ending, cpu: int) -> str:
     """Por qué se cortó, con lo que dice el sistema."""
+    if ending.seconds >= cpu - 0.1:
+        return f"gastó sus {cpu} segundos de procesador y no había acabado"
     if lost == _SILENT and os.WIFEXITED(ending.status):
         return f"el proceso se cerró a sí mismo, con el código {os.WEXITSTATUS(ending.status)}"
-    if os.WIFSIGNALED(ending.status) and os.WTERMSIG(ending.status) == signal.SIGXCPU:
-        return "gastó todo su tiempo de procesador"
     return lost

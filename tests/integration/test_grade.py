@@ -25,7 +25,7 @@ ONLY = (
 
 
 def graded(folder: Path, output: Path, **options) -> Path:
-    command.run(command.Options(folder, output, timeout=8, **options))
+    command.run(command.Options(folder, output, timeout=4, **options))
     return output / "notas.csv"
 
 
@@ -40,7 +40,7 @@ def class_of_twelve(tmp_path_factory):
 
 
 def test_everyone_gets_what_they_should_and_nothing_is_touched(class_of_twelve):
-    base, expected, notes, (files, environment), after = class_of_twelve
+    _, expected, notes, (files, environment), after = class_of_twelve
     assert len(expected) == len(ONLY) and juzgadas.disagreements(notes, expected) == []
     assert after == {path: stat for path, stat in files.items() if path in after} and len(after) == len(files) - 1
     assert dict(os.environ) == environment and juzgadas.descendants() == {}

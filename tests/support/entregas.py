@@ -122,7 +122,7 @@ HOSTILE = {
     ),
     "h_se_va": (_body("import os", "os._exit(0)"), "se cerró a sí mismo"),
     "h_no_acaba": (_body("while True:", "    pass"), "un bucle que no termina"),
-    "h_no_acaba_en_c": (_body("sum(iter(int, 1))"), "tiempo"),
+    "h_no_acaba_en_c": (_body("sum(iter(int, 1))"), "de procesador"),
     "h_bomba_de_procesos": (_body("import os", "while True:", "    os.fork()"), "PermissionError"),
     "h_bomba_de_memoria": (_body("kept = []", "while True:", "    kept.append(bytearray(10**8))"), "MemoryError"),
     "h_llena_el_disco": (
@@ -191,7 +191,7 @@ HOSTILE = {
             "    signal.signal(number, signal.SIG_IGN)",
             "sum(iter(int, 1))",
         ),
-        "tiempo",
+        "de procesador",
     ),
     "h_mata_al_padre": (
         _body("import os, signal", "os.kill(os.getppid(), signal.SIGKILL)"),
@@ -304,7 +304,7 @@ ODD = {  # cuaderno y lo esperado
 
 
 def write(folder: Path, only: tuple[str, ...] = ()) -> dict[str, Expected]:
-    """Escribe las entregas, todas o algunas, en una carpeta que no existe; y fuera, un archivo al que no hay que llegar."""
+    """Escribe las entregas, todas o algunas, en una carpeta nueva; y fuera, un archivo al que no hay que llegar."""
     expected: dict[str, Expected] = {}
     folder.mkdir(parents=True)
 
