@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .course import normal
 
+LONGEST = 50_000  # letras; una respuesta así no es una respuesta
 SHORTEST = 45  # piezas de código; con menos, coincidir no dice nada
 NEAR = 0.85  # parte de los grupos de cinco piezas que comparten
 
@@ -66,6 +67,8 @@ def _single(source: str) -> bool:
 
 def _pieces(source: str) -> list[str]:
     """Las piezas del código, con los nombres propios en el orden en que aparecen."""
+    if len(source) > LONGEST:
+        return []
     names: dict[str, str] = {}
     skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     found, dotted = [], False

@@ -105,9 +105,12 @@ def normal(source: str, function: str = "") -> str:
     Vacío si no es Python. ``function`` es el nombre de la respuesta, que puede ser otro.
     """
     try:
-        tree = ast.parse(source)
+        return _normal(ast.parse(source), function)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
+
+
+def _normal(tree: ast.Module, function: str) -> str:
     names: dict[str, str] = {function: "respuesta"} if function else {}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

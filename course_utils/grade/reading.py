@@ -13,7 +13,7 @@ from . import slicing
 from .course import Exercise
 
 MAX_FILE = 20 * 2**20
-MAX_CELLS = 5000
+MAX_CELLS, MAX_CODE = 5000, 2**20
 _NAMED = re.compile(r"(ejercicio|comprueba)-(\w+)-(\d+)")
 _CHECKED = re.compile(r"check\(\s*[\"'](\w+\.\d+)[\"']\s*,\s*(\w+)\s*[,)]")
 _RISKY = {
@@ -73,7 +73,10 @@ def from_bytes(raw: bytes) -> list[dict]:
     cells = found.get("cells") if isinstance(found, dict) else None
     if not isinstance(cells, list):
         raise Unreadable("no es un cuaderno de Jupyter: no tiene celdas")
-    return [_cell(cell) for cell in cells[:MAX_CELLS] if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    found = [_cell(cell) for cell in cells[:MAX_CELLS] if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    if sum(len(cell["source"]) for cell in found) > MAX_CODE:
+        raise Unreadable("lleva más de un millón de letras de código, y no se mira")
+    return found
 
 
 def _cell(cell: dict) -> dict:

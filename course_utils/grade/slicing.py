@@ -57,20 +57,29 @@ def needed(found: Sequence[Statement], function: str, last: int) -> list[Stateme
 
     Lo que no está definido hasta ahí se busca después: en un cuaderno las celdas se ejecutan en cualquier orden.
     """
-    wanted, chosen = [function], set()
-    seen = set(wanted)
+    places = _index(found)
+    wanted, chosen, seen = [function], set(), {function}
     while wanted:
         name = wanted.pop()
-        for part in (range(last + 1), range(last + 1, 10**9)):
-            mine = [s for s in found if s.cell in part and (name in s.binds or "*" in s.binds or s.calls == name)]
-            chosen.update(mine)
-            for statement in mine:
+        mine = [s for s in places.get(name, ()) if s.cell <= last]
+        if not any(name in s.binds for s in mine):
+            mine += [s for s in places.get(name, ()) if s.cell > last]
+        for statement in (*mine, *places.get("*", ())):
+            if statement not in chosen:
+                chosen.add(statement)
                 fresh = statement.needs - seen
                 seen |= fresh
                 wanted += sorted(fresh)
-            if any(name in s.binds for s in mine):
-                break
     return sorted(chosen, key=lambda s: (s.cell > last, s.cell, s.place))
+
+
+def _index(found: Sequence[Statement]) -> dict[str, list[Statement]]:
+    """De cada nombre, las sentencias que lo ponen o lo tocan."""
+    places: dict[str, list[Statement]] = {}
+    for statement in found:
+        for name in statement.binds | {statement.calls} - {""}:
+            places.setdefault(name, []).append(statement)
+    return places
 
 
 def _binds(node: ast.stmt) -> set[str]:

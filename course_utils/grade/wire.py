@@ -7,6 +7,8 @@ retrato: quien juzga ve lo mismo que vería ``check``, y no puede llamarlo.
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -21,6 +23,7 @@ from ..checks.values import show
 MAX_BYTES = 32 * 2**20  # de un mensaje
 MAX_ITEMS, MAX_DEPTH, MAX_TEXT = 200_000, 40, 1_000_000
 _HEADER = struct.Struct("<II")
+_EXACT = re.compile(r"-?[0-9]{1,2000}([./][0-9]{1,2000})?|-?(NaN|Infinity)")
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _KINDS = _FLOATS | {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
@@ -160,7 +163,8 @@ class Writer:
         if isinstance(value, range):
             return {"is": "range", "of": [value.start, value.stop, value.step]}
         if isinstance(value, Fraction | Decimal):
-            return {"is": type(value).__name__, "of": str(value)[:4000]}
+            text = f"{value:f}" if isinstance(value, Decimal) and value.is_finite() else str(value)
+            return {"is": type(value).__name__, "of": text} if _EXACT.fullmatch(text) else None
         if isinstance(value, complex):
             return {"is": "complex", "of": [value.real, value.imag]}
         if value is ...:
@@ -218,7 +222,10 @@ class Reader:
     """Lo contrario. Lo que no es un dato, según ``other(reader, árbol)``."""
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], other: Callable | None = None):
-        self.tensors, self.other = tensors, other
+        self.tensors, self.other, self.left = tensors, other, 2 * MAX_ITEMS
+        for tensor in tensors.values():  # sin ningún número también se puede ocupar mucho: (10**12, 0)
+            if math.prod(max(n, 1) for n in tensor.shape) > MAX_BYTES:
+                raise Broken("un tensor imposible")
 
     def read(self, tree):
         """El valor; ``Broken`` si no lo es."""
@@ -230,6 +237,9 @@ class Reader:
             raise Broken("un mensaje que no se entiende") from error
 
     def _read(self, tree):
+        self.left -= 1
+        if self.left < 0:
+            raise Broken("demasiados elementos")
         if not isinstance(tree, dict):
             if isinstance(tree, list):
                 raise Broken("una lista sin su nombre")
@@ -257,6 +267,8 @@ class Reader:
         if kind == "range":
             return range(*inside)
         if kind in ("Fraction", "Decimal"):
+            if not _EXACT.fullmatch(inside):  # un exponente enorme no acabaría nunca
+                raise Broken("un número raro")
             return {"Fraction": Fraction, "Decimal": Decimal}[kind](inside)
         if kind == "complex":
             return complex(*inside)

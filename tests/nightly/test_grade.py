@@ -11,7 +11,7 @@ import entregas
 import juzgadas
 import pytest
 
-from course_utils.grade import command, course, gather, results, sandbox
+from course_utils.grade import command, course, gather, judging, results, sandbox
 
 if reason := sandbox.why_not():
     absent.missing(reason)
@@ -81,13 +81,13 @@ def test_the_machine_is_the_same_after_a_hostile_one(name, box, tmp_path):
             path.unlink(missing_ok=True)
 
 
-def test_what_a_submission_sees_is_nothing_of_anyone(box, tmp_path):
+def test_what_a_submission_sees_is_nothing_of_anyone(monkeypatch):
     """Desde dentro: qué hay, qué se puede escribir y qué deja hacer el sistema."""
     code = """
 import os, socket, ctypes, glob
 def apply_temperature(logits, t):
     seen = {}
-    seen["home"] = os.path.exists(HOME)
+    seen["home"] = bool(set(os.listdir(HOME)) - {".pyenv"}) if os.path.exists(HOME) else False
     seen["repo"] = glob.glob(ROOT + "/*")
     seen["rules"] = sorted(os.listdir("/curso/course_utils/checks"))
     seen["here"] = os.listdir(".")
@@ -115,16 +115,29 @@ def apply_temperature(logits, t):
         except OSError as error:
             seen[name] = type(error).__name__
     seen["others"] = [p for p in os.listdir("/proc") if p.isdigit() and int(p) not in (1, os.getpid())]
-    raise ValueError(repr(seen))
+    return seen
 """
-    code = code.replace("HOME", repr(str(Path.home() / "."))).replace("ROOT", repr(str(entregas.ROOT)))
-    os.environ["CURSO_SECRET"] = "no"
+    code = code.replace("HOME", repr(str(Path.home()))).replace("ROOT", repr(str(entregas.ROOT)))
+    monkeypatch.setenv("CURSO_SECRET", "no")
     with sandbox.Sandbox() as opened:
-        from course_utils.grade.judging import run_rules
-
+        channel = judging._Until(opened.fork(), 120)
         cells = [{"name": "<celda>", "source": code, "keep": [0, 1]}]
-        outcomes, _, lost = run_rules(opened, "2.1", cells, "apply_temperature")
-    del os.environ["CURSO_SECRET"]
-    assert not lost
-    text = outcomes[-1].received
-    print(text)
+        seen = judging.ask(channel, "2.1", cells, "apply_temperature")(1, 2)
+        opened.end()
+    allowed = {"seen": seen.pop("devices") < 20, "own": seen.pop("own")}
+    assert allowed["seen"]
+    assert seen == {
+        "home": False,
+        "repo": [],
+        "rules": ["__init__.py", "errors.py", "running.py", "values.py"],
+        "here": [],
+        "environment": [],
+        "written": [],
+        "fork": "PermissionError",
+        "socket": "PermissionError",
+        "kill": "PermissionError",
+        "exec": "PermissionError",
+        "memory": "PermissionError",
+        "pid1": "PermissionError",
+        "others": [],
+    }

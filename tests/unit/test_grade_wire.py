@@ -165,6 +165,7 @@ def test_noise_in_the_channel_is_an_error_and_nothing_else(raw):
         {"is": "dict", "of": [[{"is": "list", "of": []}, 1]]},
         {"is": "cells", "of": [1], "shape": [9], "dtype": "<U1"},
         {"is": "Fraction", "of": "1/0"},
+        {"is": "Fraction", "of": "1e999999999"},
         {},
     ],
     ids=str,
@@ -176,6 +177,11 @@ def test_a_tree_that_is_not_one_is_an_error_and_nothing_else(tree):
     else:
         with pytest.raises(wire.Broken):
             wire.Reader({}).read(tree)
+
+
+def test_a_tensor_of_nothing_and_endless_rows_is_refused():
+    with pytest.raises(wire.Broken):
+        wire.Reader({"0": torch.empty(2**40, 0)})
 
 
 def test_changes_in_place_reach_the_same_object():
