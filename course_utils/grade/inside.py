@@ -96,7 +96,10 @@ def _answer(descriptor: int, memory: int, seconds: int) -> None:
 
 
 class Student:
-    """Lo que se ha ejecutado de una entrega, y su función."""
+    """Lo que se ha ejecutado de una entrega, y su función.
+
+    Lo que se le pasa y está en el otro proceso lanza lo que allí se lance (Raises): es parte de la respuesta.
+    """
 
     def __init__(self, channel):
         from ..checks import running

@@ -80,7 +80,13 @@ class _Until:
 
 
 class Remote(Answer):
-    """Una respuesta que está en otro proceso: se llama igual que las demás."""
+    """Una respuesta que está en otro proceso: se llama igual que las demás.
+
+    Raises
+    ------
+    Stopped, Lost
+        Al llamarla, si no llega a contestar: porque falla, o porque ya no hay con quien hablar.
+    """
 
     def __init__(self, channel, told: dict, tensors: dict):
         self.channel = channel

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from . import slicing
 from .course import Exercise
@@ -46,22 +45,14 @@ class Notebook:
     notes: tuple[str, ...] = ()
 
 
-def load(path: Path) -> list[dict]:
-    """Las celdas de código de un archivo, con ``id`` y ``source``. ``Unreadable`` si no es un cuaderno."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise Unreadable(f"ocupa {size / 2**20:.0f} MB y no se abre: el tope son {MAX_FILE // 2**20}")
-        raw = path.read_bytes()
-    except PermissionError as error:
-        raise Unreadable("no hay permiso para leerlo") from error
-    except OSError as error:
-        raise Unreadable(f"no se puede leer ({error.strerror})") from error
-    return from_bytes(raw)
-
-
 def from_bytes(raw: bytes) -> list[dict]:
-    """Lo mismo, con lo que contiene el archivo."""
+    """Las celdas de código de lo que contiene un archivo, con ``id`` y ``source``.
+
+    Raises
+    ------
+    Unreadable
+        Si no es un cuaderno.
+    """
     if not raw.strip():
         raise Unreadable("está vacío")
     try:

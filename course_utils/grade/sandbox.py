@@ -130,6 +130,11 @@ class Sandbox:
         Con ``False`` no se usa bubblewrap: quedan los límites y, en Linux, el filtro.
     extra : tuple of Path
         Carpetas que también se ven, y de las que se puede importar. Solo para las pruebas.
+
+    Raises
+    ------
+    ValueError
+        Al pedir la primera copia, si el proceso no arranca.
     """
 
     def __init__(self, limits: Limits = Limits(), *, isolated: bool = True, extra: tuple[Path, ...] = ()):

@@ -63,7 +63,13 @@ class ArrayLike(Opaque):
 
 # ---------------------------------------------------------------- mandar y recibir
 def send(channel, message) -> None:
-    """Manda un mensaje. ``Broken`` si al otro lado no hay nadie; ``TooBig`` si no cabe."""
+    """Manda un mensaje.
+
+    Raises
+    ------
+    Broken, TimeoutError, TooBig
+        Si al otro lado no hay nadie, si no lo recoge a tiempo o si no cabe.
+    """
     tree, tensors = message
     head, body = json.dumps(tree).encode(), pack(tensors)
     if len(head) + len(body) > MAX_BYTES:
@@ -82,7 +88,13 @@ def pack(tensors: Mapping[str, torch.Tensor]) -> bytes:
 
 
 def receive(channel):
-    """Recibe un mensaje: el árbol y sus tensores. ``Broken`` si se corta o no lo es; ``TimeoutError`` si no llega."""
+    """Recibe un mensaje: el árbol y sus tensores.
+
+    Raises
+    ------
+    Broken, TimeoutError
+        Si se corta o no es un mensaje, o si no llega a tiempo.
+    """
     head, body = _HEADER.unpack(_exactly(channel, _HEADER.size))
     if head + body > MAX_BYTES:
         raise Broken(f"un mensaje de {head + body} bytes")
@@ -111,7 +123,13 @@ def _exactly(channel, size: int) -> bytes:
 
 # ---------------------------------------------------------------- escribir
 class Writer:
-    """Convierte valores en un mensaje. ``other`` se ocupa de lo que no es un dato, o devuelve ``None``."""
+    """Convierte valores en un mensaje. ``other`` se ocupa de lo que no es un dato, o devuelve ``None``.
+
+    Raises
+    ------
+    TooBig
+        Al escribir, si tiene demasiados elementos.
+    """
 
     def __init__(self, other: Callable | None = None):
         self.tensors: dict[str, torch.Tensor] = {}
@@ -219,7 +237,13 @@ def _portrait(value) -> dict:
 
 # ---------------------------------------------------------------- leer
 class Reader:
-    """Lo contrario. Lo que no es un dato, según ``other(reader, árbol)``."""
+    """Lo contrario. Lo que no es un dato, según ``other(reader, árbol)``.
+
+    Raises
+    ------
+    Broken
+        Si no es lo que escribe ``Writer``, o es demasiado.
+    """
 
     def __init__(self, tensors: Mapping[str, torch.Tensor], other: Callable | None = None):
         self.tensors, self.other, self.left = tensors, other, 2 * MAX_ITEMS
