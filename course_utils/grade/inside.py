@@ -18,8 +18,9 @@ import sys
 import tempfile
 import types
 
-tempfile.tempdir = "/"  # aquí no se puede escribir en ningún sitio, y dill, al cargarse, pide uno
-from . import seccomp, wire  # noqa: E402
+if __name__ == "__main__":  # dentro no se puede escribir en ningún sitio, y dill, al cargarse, pide uno
+    tempfile.tempdir = "/"
+from . import seccomp, wire
 
 STATUS = struct.Struct("<iQd")  # cómo acabó, memoria (KiB) y segundos de procesador
 

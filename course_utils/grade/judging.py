@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import signal
 import time
 from dataclasses import dataclass, field
 
@@ -242,7 +243,8 @@ def run_rules(sandbox: Sandbox, exercise: str, cells: list[dict], function: str)
 
 def _why(lost: str, ending: Ending, cpu: int) -> str:
     """Por qué se cortó, con lo que dice el sistema."""
-    if ending.seconds >= cpu - 0.1:
+    killed = os.WTERMSIG(ending.status) if os.WIFSIGNALED(ending.status) else 0
+    if killed == signal.SIGXCPU or ending.seconds >= 0.8 * cpu:
         return f"gastó sus {cpu} segundos de procesador y no había acabado"
     if lost == _SILENT and os.WIFEXITED(ending.status):
         return f"el proceso se cerró a sí mismo, con el código {os.WEXITSTATUS(ending.status)}"

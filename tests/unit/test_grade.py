@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -296,6 +298,11 @@ def test_the_help_is_in_spanish(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["grade", "--help"])
     assert stop.value.code == 0 and "Corrige las entregas" in capsys.readouterr().out
+
+
+def test_correcting_does_not_change_where_temporary_files_go():
+    code = "import tempfile, course_utils.grade.command; print(tempfile.tempdir)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "None\n"
 
 
 # ---------------------------------------------------------------- el filtro
