@@ -1,4 +1,4 @@
-"""``python -m course_utils doctor | run | finetune | project``: la máquina, el curso, un ajuste y un trabajo final."""
+"""``python -m course_utils doctor | run | finetune | project | grade``: la máquina, el curso, ajustar, y corregir."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ Lo que cuesta, en dos núcleos: con el perfil mini, de uno a dos minutos, 1 GB d
 perfil completo, unos 20 minutos por época (con una GPU, muchos menos), 4 GB y 5 GB. Con --lora, el disco es poco más
 que el del modelo y el tiempo sube un poco. Con el perfil mediano y --lora, una época cuesta 7 minutos y 8 GB, más 5 de
 medir antes y después; queda solo el adaptador.
+"""
+_GRADE = """\
+Corrige las entregas de una carpeta: vuelve a ejecutar cada función y la juzga con las reglas del curso instalado. Vale
+cualquier nombre, subcarpetas, zips y lo que se descarga de Moodle o de Classroom.
+
+En la carpeta de --output quedan notas.csv, informe.html y una página por persona. Se puede cortar y seguir: repetir la
+orden solo corrige lo que falte. Cada respuesta corre aislada, sin red y con límites; hace falta Linux y bubblewrap.
 """
 
 
@@ -89,14 +96,30 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-steps", type=int, metavar="N", help="apunta la pérdida cada N pasos (por defecto, una vez por época)")
     add("--resume", action="store_true", help="continúa el entrenamiento que haya en --output")
     add("--cpu", action="store_true", help="no usa la GPU aunque la haya")
+    _add_grade(commands)
     return parser
+
+
+def _add_grade(commands) -> None:
+    add = commands.add_parser("grade", help="corrige los cuadernos entregados", description=_GRADE).add_argument
+    add("carpeta", metavar="CARPETA", help="dónde están las entregas; también vale un zip")
+    add("--output", type=Path, metavar="CARPETA", help="dónde van las notas (por defecto, CARPETA-notas, al lado)")
+    add("--sessions", nargs="+", metavar="SESIÓN", help="solo estas, por ejemplo 02 03 (por defecto, las entregadas)")
+    add("--workers", type=int, default=1, metavar="N", help="cuántas entregas a la vez (por defecto, 1; 2 GB cada una)")
+    add("--timeout", type=int, default=30, metavar="S", help="segundos de procesador por ejercicio (por defecto, 30)")
+    add("--decimal-comma", action="store_true", help="coma decimal y columnas separadas con punto y coma")
+    add("--moodle", action="store_true", help="además, moodle.csv, para importar las notas")
+    add("--anonymous", action="store_true", help="seudónimos en todo; quién es quién, en identidades.json")
+    add("--notebooks", type=Path, metavar="CARPETA", help="los cuadernos del curso (por defecto, en este repositorio)")
+    add("--no-sandbox", action="store_true", help="ejecuta sin aislar: solo si te fías de todas las entregas")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Atiende la línea de órdenes; devuelve el código de salida."""
     args = _parser().parse_args(argv)
     try:
-        return {"doctor": _doctor, "run": _run, "finetune": _finetune, "project": _project}[args.command](args)
+        orders = {"doctor": _doctor, "run": _run, "finetune": _finetune, "project": _project, "grade": _grade}
+        return orders[args.command](args)
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -135,6 +158,12 @@ def _finetune(args) -> int:
     from . import finetune
 
     return finetune.main(args)
+
+
+def _grade(args) -> int:
+    from .grade import command
+
+    return command.main(args)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ vez que una regla falla, dónde mirar; la segunda, qué mirar; de la tercera en 
 
 from __future__ import annotations
 
-import dis
-import inspect
-import types
 from collections import Counter
 
 from . import (
@@ -128,6 +125,8 @@ def _next_hint(exercise: str, outcome: Outcome, strict: bool) -> tuple[str, bool
 def review(exercise: str, answer) -> list[Outcome] | None:
     """Aplica las reglas en orden hasta la primera que falla; ``None`` si la respuesta está sin tocar.
 
+    ``answer`` puede ser ya una ``Answer``: la de quien corrige entregas llama a la función en otro proceso.
+
     Raises
     ------
     ValueError
@@ -135,24 +134,27 @@ def review(exercise: str, answer) -> list[Outcome] | None:
     """
     if not isinstance(exercise, str) or exercise not in EXERCISES:
         raise ValueError(f"No conozco el ejercicio {exercise!r}. Los que hay son: {', '.join(EXERCISES)}.")
-    if _untouched(answer):
+    if not isinstance(answer, Answer):
+        answer = Answer(answer, FORBIDDEN.get(exercise, {}))
+    if answer.untouched:
         return None
     outcomes = []
     with undisturbed():
         for rule in EXERCISES[exercise]:
-            outcomes.append(_apply(rule, answer, FORBIDDEN.get(exercise, {})))
+            outcomes.append(_apply(rule, answer))
             if outcomes[-1].received is not None:
                 break
     return outcomes
 
 
-def _apply(rule: Rule, answer, forbidden) -> Outcome:
+def _apply(rule: Rule, answer: Answer) -> Outcome:
     """El resultado de una regla. Lo que falla dentro de la respuesta es del estudiante; lo demás, nuestro."""
-    if not callable(answer):
-        received = f"{show(answer)}, de tipo {type(answer).__name__}; se esperaba tu función"
+    if not callable(answer.function):
+        given = answer.function
+        received = f"{show(given)}, de tipo {type(given).__name__}; se esperaba tu función"
         return Outcome(rule, received, ("Pasa la función sin llamarla, solo su nombre, como estaba en la celda.",))
     try:
-        received = rule.test(Answer(answer, forbidden))
+        received = rule.test(answer)
     except Stopped as stop:
         received = stop.diagnosis
         if isinstance(stop.error, rule.symptoms):
@@ -161,16 +163,3 @@ def _apply(rule: Rule, answer, forbidden) -> Outcome:
         message = str(error).split("\n")[0][:200]
         received = Diagnosis(f"algo que no he sabido comprobar ({type(error).__name__}: {message})", OUR_FAULT)
     return Outcome(rule, *received) if isinstance(received, Diagnosis) else Outcome(rule, received, rule.hints)
-
-
-def _untouched(answer) -> bool:
-    """Un valor ``...`` o ``None``, o una función cuyo cuerpo es solo ``...``."""
-    try:
-        answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
-    except Exception:  # un objeto tan raro que ni eso admite: no es el hueco
-        return False
-    if not isinstance(answer, types.FunctionType):
-        return answer is None or answer is ...
-    empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
-    steps = list(dis.get_instructions(answer))
-    return all(i.opname in empty and (i.argval in (None, ...) or "CONST" not in i.opname) for i in steps)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import inspect
 import random
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -82,6 +84,20 @@ class Answer:
         if result is None:
             raise Stopped(Diagnosis(f"None{call} (¿falta el return?)", NOTHING_HINTS))
         return result
+
+    @property
+    def untouched(self) -> bool:
+        """Si es un valor ``...`` o ``None``, o una función cuyo cuerpo es solo ``...``."""
+        answer = self.function
+        try:
+            answer = inspect.unwrap(answer) if callable(answer) else answer  # @torch.no_grad() lo envuelve
+        except Exception:  # un objeto tan raro que ni eso admite: no es el hueco
+            return False
+        if not isinstance(answer, types.FunctionType):
+            return answer is None or answer is ...
+        empty = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+        steps = list(dis.get_instructions(answer))
+        return all(i.opname in empty and (i.argval in (None, ...) or "CONST" not in i.opname) for i in steps)
 
 
 def _global_names(function) -> dict | None:

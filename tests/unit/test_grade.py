@@ -1,0 +1,318 @@
+"""Corregir entregas, sin ejecutar ninguna: repartir, leer, escoger lo que hace falta y escribir las notas."""
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from entregas import session_02, zipped
+
+from course_utils.__main__ import main
+from course_utils.grade import alike, command, course, gather, pages, reading, sandbox, seccomp, slicing, tables, unzip
+from course_utils.grade.judging import Verdict
+from course_utils.grade.results import Result
+
+EXERCISES = course.load()
+
+
+def whose(folder, **files):
+    """Reparte unos archivos: de cada persona, cuántos."""
+    looks = command._looks(EXERCISES)
+    found = gather.gather(folder, looks, sorted({Path(e.notebook).name for e in EXERCISES.values()}))
+    return {s.student: len(s.files) for s in found}
+
+
+def written(folder: Path, *names: str, made=None) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(made or session_02()), encoding="utf-8")
+    return folder
+
+
+# ---------------------------------------------------------------- el curso
+def test_every_exercise_has_its_stub_its_solution_and_its_function():
+    from course_utils import checks
+
+    assert set(EXERCISES) == set(checks.EXERCISES)
+    assert [e.number for e in EXERCISES.values() if not e.optional][:2] == ["1.1", "1.2"]
+    assert sum(not e.optional for e in EXERCISES.values()) == 31  # lo que dice la guía: 62 puntos
+    for exercise in EXERCISES.values():
+        assert f"def {exercise.function}(" in exercise.stub and "..." in exercise.stub
+        assert f"def {exercise.function}(" in exercise.solution and exercise.stub != exercise.solution
+
+
+def test_without_the_notebooks_of_the_course_it_says_so(tmp_path):
+    with pytest.raises(ValueError, match="--notebooks"):
+        course.load(tmp_path)
+
+
+# ---------------------------------------------------------------- repartir
+@pytest.mark.parametrize(
+    ("names", "people"),
+    [
+        (["ana.ipynb", "luis_02_bucle_de_generacion.ipynb"], {"ana": 1, "luis": 1}),
+        (
+            ["02_bucle_de_generacion_eva.ipynb", "02_bucle_de_generacion (1).ipynb"],
+            {"eva": 1, "02_bucle_de_generacion (1)": 1},
+        ),
+        (["Ana/02.ipynb", "Luis/02.ipynb"], {"Ana": 1, "Luis": 1}),
+        (["grupo A/Ana/02.ipynb", "grupo A/Luis/02.ipynb"], {"grupo A/Ana": 1, "grupo A/Luis": 1}),
+        (
+            ["Pérez Ana_12_assignsubmission_file_/x/02.ipynb", "Pérez Ana_12_assignsubmission_file_/b.ipynb"],
+            {"Pérez Ana": 2},
+        ),
+        (["Pérez Ana_12_assignsubmission_file_02.ipynb"], {"Pérez Ana": 1}),
+        (["Eva Ruiz - 02_bucle_de_generacion.ipynb", "Eva Ruiz - Copia de 02.ipynb"], {"Eva Ruiz": 2}),
+        (["a; rm -rf x.ipynb", "-n.ipynb"], {"a; rm -rf x": 1, "n": 1}),
+    ],
+)
+def test_files_are_dealt_out_to_people(tmp_path, names, people):
+    assert whose(written(tmp_path, *names)) == people
+
+
+def test_several_notebooks_of_one_person_make_one_row(tmp_path):
+    other = json.loads((Path("notebooks") / "03_generate.ipynb").read_text(encoding="utf-8"))
+    written(tmp_path, "Ana/dos/02.ipynb")
+    assert whose(written(tmp_path, "Ana/tres/03.ipynb", made=other)) == {"Ana": 2}
+
+
+def test_zips_are_read_inside_and_never_written(tmp_path):
+    raw = json.dumps(session_02()).encode()
+    folder = tmp_path / "entregas"
+    folder.mkdir()
+    (folder / "Ana.zip").write_bytes(
+        zipped({"a/02.ipynb": raw, "../sale.ipynb": raw, "otro.zip": zipped({"b.ipynb": b"{}"})})
+    )
+    (found,) = gather.gather(folder, command._looks(EXERCISES))
+    assert found.student == "Ana" and sorted(f.why for f in found.files) == [
+        "",
+        "",
+        "lleva dentro una ruta que sale de la carpeta",
+    ]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["Ana.zip", "entregas"]
+
+
+def test_a_bomb_a_link_and_a_broken_zip_are_reported():
+    with pytest.raises(unzip.Refused, match="no es un zip"):
+        list(unzip.members(io.BytesIO(b"PK no"), 100))
+    ((_, content, why),) = unzip.members(io.BytesIO(zipped({"a.ipynb": b"0" * 10**7})), 10**8)
+    assert content is None and "se hincha" in why
+    ((_, content, why),) = unzip.members(io.BytesIO(zipped({"a.ipynb": os.urandom(2000)})), 1000)
+    assert content is None and "ocupa demasiado" in why
+    link, raw = zipfile.ZipInfo("a.ipynb"), io.BytesIO()
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    ((_, content, why),) = unzip.members(raw, 1000)
+    assert content is None and why == "lleva dentro un enlace"
+
+
+def test_a_link_is_never_followed_and_a_big_file_never_opened(tmp_path):
+    outside = tmp_path / "fuera.ipynb"
+    outside.write_text("{}")
+    folder = tmp_path / "entregas"
+    folder.mkdir()
+    (folder / "ana.ipynb").symlink_to(outside)
+    (folder / "carpeta").symlink_to(tmp_path)
+    with (folder / "luis.ipynb").open("wb") as file:
+        file.truncate(80 * 2**20)
+    found = {s.student: s.files[0] for s in gather.gather(folder, command._looks(EXERCISES))}
+    assert "enlace" in found["ana"].why and "enlace" in found["carpeta"].why and "80 MB" in found["luis"].why
+    assert all(file.raw is None for file in found.values())
+
+
+# ---------------------------------------------------------------- leer
+def read(made) -> reading.Notebook:
+    return reading.read(reading.from_bytes(json.dumps(made).encode()), EXERCISES)
+
+
+@pytest.mark.parametrize("raw", [b"", b" \n", b"{", b"[1]", b"\xff\xfe", b'{"cells": 3}', b"[" * 10**5])
+def test_what_is_not_a_notebook_is_said_in_spanish(raw):
+    with pytest.raises(reading.Unreadable, match=r"no es|está"):
+        reading.from_bytes(raw)
+
+
+@pytest.mark.parametrize(
+    "cell", [3, {}, {"cell_type": "code"}, {"cell_type": "code", "source": [1, None], "metadata": 3}]
+)
+def test_strange_cells_are_survived(cell):
+    assert read({"cells": [cell]}).attempts == {}
+
+
+def test_names_of_cells_come_from_colab_too():
+    made = session_02("def apply_temperature(logits, t):\n    return 1\n")
+    for cell in made["cells"]:
+        cell["metadata"]["id"] = cell.pop("id")
+    assert set(read(made).attempts) == {"2.1", "2.3"} and read(made).notes == ()
+
+
+# ---------------------------------------------------------------- lo que hace falta
+def run(function: str, last: int, *cells: str) -> list[str]:
+    found = slicing.needed(slicing.statements(cells), function, last)
+    return [cells[s.cell].splitlines()[s.place] for s in found]
+
+
+def test_only_what_the_function_needs_is_run():
+    cells = (
+        "import math\nimport os\nslow = load()",
+        "K = 3\nother = slow + 1\ndef helper(x): return math.exp(x) + K",
+        "def f(x): return helper(x)\nprint(f(1))\nos.abort()",
+    )
+    assert run("f", 2, *cells) == [
+        "import math",
+        "K = 3",
+        "def helper(x): return math.exp(x) + K",
+        "def f(x): return helper(x)",
+    ]
+
+
+def test_local_names_are_not_needed_and_what_comes_later_is_found():
+    cells = ("model = load()\nx = 1", "def f(model): x = model; return x + after()", "def after(): return 2")
+    assert run("f", 1, *cells) == [cells[1], cells[2]]
+
+
+def test_what_changes_a_value_in_place_goes_with_it():
+    cells = ("table = {}\ntable['a'] = 1\ntable.update(b=2)\nprint(table)\nother.update(c=3)", "def f(): return table")
+    assert run("f", 1, *cells) == ["table = {}", "table['a'] = 1", "table.update(b=2)", "def f(): return table"]
+
+
+def test_magics_do_not_move_the_lines():
+    assert slicing.plain("%time\n!ls\nx = 1") == "pass\npass\nx = 1"
+    assert slicing.plain("%%time\nx = 1") == "\nx = 1" and slicing.plain("%%bash\nrm -rf /") == ""
+
+
+# ---------------------------------------------------------------- parecidos
+LONG = """
+def f(ids, n):
+    seen = set()
+    total = 0
+    for i in range(len(ids) - n + 1):
+        gram = tuple(ids[i : i + n])
+        if gram not in seen:
+            seen.add(gram)
+        total += 1
+    return len(seen) / max(total, 1)
+"""
+
+
+def test_answers_are_compared_without_names_comments_or_layout():
+    other = LONG.replace("seen", "vistos").replace("gram", "trozo").replace("total = 0", "total = 0  # cuenta\n")
+    (pair,) = alike.pairs("3.2", {"Ana": LONG, "Luis": other}, (), "f")
+    assert (pair.first, pair.second, pair.share) == ("Ana", "Luis", 1.0)
+    assert alike.pairs("3.2", {"Ana": LONG, "Luis": other}, (LONG,), "f") == []  # las dos son la publicada
+    nearly = LONG.replace("max(total, 1)", "max(total, 2)")
+    (pair,) = alike.pairs("3.2", {"Ana": LONG, "Luis": nearly}, (), "f")
+    assert alike.NEAR <= pair.share < 1
+
+
+def test_a_line_that_anyone_would_write_is_not_a_fact():
+    one = "def f(a, b, c):\n    '''Doc.'''\n    return " + " + ".join(f"g(a, b, c, {k})" for k in range(20)) + "\n"
+    assert alike.pairs("2.1", {"Ana": one, "Luis": one}, (), "f") == []
+
+
+# ---------------------------------------------------------------- notas y páginas
+NAME = '<img src=x onerror="alert(1)">'
+
+
+def sample(name=NAME) -> Result:
+    wrong = Verdict(0, "sin resolver", 1, 5, "Pide <b>", "He <script>", "Mira <i>")
+    return Result(name, "77", ["02"], {"2.1": Verdict(2, "resuelto", 5, 5), "2.3": wrong}, {}, [("a.ipynb", "<u>")])
+
+
+def test_pages_escape_everything_and_say_the_first_hint():
+    shown = [e for e in EXERCISES.values() if e.session == "02"]
+    text = pages.feedback(sample(), shown, ["<u>"])
+    assert not re.search(r"<(img|script|b|i|u)\b", text) and "Mira &lt;i&gt;" in text and "Cumple 1 de 5" in text
+    report = pages.report([sample()], shown, {NAME: ["<u>"]}, [alike.Pair("2.1", NAME, "b", 1.0)], "x")
+    assert not re.search(r"<(img|script|u)\b", report) and "iguales" in report
+
+
+def test_grades_have_a_row_a_student_and_nothing_a_spreadsheet_runs():
+    shown = [EXERCISES[n] for n in ("A1.1", "2.1", "2.2", "2.3")]
+    found = [sample("=1+1"), sample("Ñ;a")]
+    notes = {"=1+1": ["@x"], "Ñ;a": ["uno", "dos"]}
+    rows = list(csv.reader(io.StringIO(tables.grades(found, shown, notes, comma=True)), delimiter=";"))
+    assert rows[0] == ["Estudiante", "A1.1", "2.1", "2.2", "2.3", "Total (de 6)", "Porcentaje", "Avisos"]
+    assert rows[1] == ["'=1+1", "", "2", "", "0", "2", "33,33", "'@x"] and rows[2][-1] == "uno · dos"
+    rows = list(csv.reader(io.StringIO(tables.moodle(found, shown, notes, comma=False))))
+    assert rows[2][:4] == ["Participante 77", "Ñ;a", "33.33", "100.00"]
+
+
+def test_pages_have_safe_and_different_names():
+    names = command._names(["../../etc/passwd", "a b", "a_b", "A-b", ";", "Ñandú"])
+    assert len({n.casefold() for n in names.values()}) == 6
+    assert all(re.fullmatch(r"\w+\.html", name) for name in names.values())
+
+
+def test_pseudonyms_are_stable_and_their_key_is_apart(tmp_path):
+    first, _ = command._hidden([sample("Ana"), sample("Luis")], [], tmp_path)
+    again, _ = command._hidden([sample("Luis"), sample("Ana"), sample("Eva")], [], tmp_path)
+    assert {r.student for r in first} < {r.student for r in again} and not {"Ana", "Luis"} & {r.student for r in again}
+    path = tmp_path / "identidades.json"
+    assert set(json.loads(path.read_text())["personas"].values()) == {"Ana", "Luis", "Eva"}
+    assert os.name != "posix" or path.stat().st_mode & 0o077 == 0
+
+
+# ---------------------------------------------------------------- la orden
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no_existe"], "No existe"),
+        (["vacia"], "no hay ningún cuaderno"),
+        (["texto.txt"], "no es una carpeta ni un zip"),
+        (["llena", "--workers", "0"], "--workers 0"),
+        (["llena", "--timeout", "0"], "--timeout 0"),
+        (["llena", "--sessions", "77"], "No hay ejercicios de la sesión 77"),
+        (["llena", "--output", "llena"], "no pueden ir a la carpeta"),
+        (["llena", "--notebooks", "vacia"], "--notebooks"),
+    ],
+)
+def test_bad_input_is_said_in_spanish_before_running_anything(tmp_path, monkeypatch, capsys, arguments, said):
+    (tmp_path / "vacia").mkdir()
+    (tmp_path / "texto.txt").write_text("x")
+    written(tmp_path / "llena", "ana.ipynb")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "why_not", lambda: "")
+    monkeypatch.setattr(command, "_pool", lambda *_: pytest.fail("ha ejecutado algo"))
+    assert main(["grade", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_without_isolation_it_refuses_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sandbox, "why_not", lambda: "falta bubblewrap")
+    assert main(["grade", str(written(tmp_path / "llena", "ana.ipynb"))]) == 1
+    error = capsys.readouterr().err
+    assert "falta bubblewrap" in error and "--no-sandbox" in error
+    assert not (tmp_path / "llena-notas").exists()
+
+
+def test_the_help_is_in_spanish(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["grade", "--help"])
+    assert stop.value.code == 0 and "Corrige las entregas" in capsys.readouterr().out
+
+
+def test_correcting_does_not_change_where_temporary_files_go():
+    code = "import tempfile, course_utils.grade.command; print(tempfile.tempdir)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "None\n"
+
+
+# ---------------------------------------------------------------- el filtro
+@pytest.mark.skipif(not seccomp.available(), reason="solo en Linux")
+def test_the_numbers_of_the_filter_are_those_of_this_kernel():
+    folders = [Path("/usr/include", f"{platform.machine()}-linux-gnu"), Path("/usr/include")]
+    header = next((f / "asm/unistd_64.h" for f in folders if (f / "asm/unistd_64.h").exists()), None)
+    if header is None:
+        pytest.skip("faltan las cabeceras de Linux")
+    numbers = dict(re.findall(r"#define __NR_(\w+)\s+(\d+)", header.read_text()))
+    column = 0 if platform.machine() == "x86_64" else 1
+    checked = {name: pair[column] for name, pair in seccomp.DENIED.items() if name in numbers}
+    assert len(checked) > 40 and checked == {name: int(numbers[name]) for name in checked}

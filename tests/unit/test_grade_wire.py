@@ -1,0 +1,195 @@
+"""Lo que viaja entre quien juzga y la respuesta: vuelve igual, y lo que no es un dato no se ejecuta."""
+
+import collections
+import socket
+import struct
+import threading
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from course_utils.checks.values import as_tensor, show
+from course_utils.grade import wire
+
+
+def travel(value):
+    """El valor, después de pasar por un canal de verdad."""
+    one, two = socket.socketpair()
+    writer = wire.Writer()
+    message = ({"value": writer.write(value)}, writer.tensors)
+    with one, two:
+        thread = threading.Thread(target=wire.send, args=(one, message))
+        thread.start()
+        tree, tensors = wire.receive(two)
+        thread.join()
+    return wire.Reader(tensors).read(tree["value"])
+
+
+class Named(list):
+    pass
+
+
+Pair = collections.namedtuple("Pair", "a b")
+PLAIN = [
+    *(
+        None,
+        True,
+        3,
+        -(10**60),
+        1.5,
+        float("inf"),
+        "ñandú\n",
+        "",
+        ...,
+        2 + 3j,
+        Fraction(1, 3),
+        Decimal("0.10"),
+        range(3),
+    ),
+    *([], [1, [2.0, None, "x"]], (1, (2,)), {1, 2}, {"a": [1], 2: None}, {(1, "a"): 0}, Named([1, 2]), Pair(1, 2)),
+]
+
+
+@pytest.mark.parametrize("value", PLAIN, ids=repr)
+def test_plain_values_come_back_the_same(value):
+    found = travel(value)
+    assert found == value and type(found).__name__ == type(value).__name__ and show(found) == show(value)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool]
+)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)])
+def test_tensors_come_back_bit_by_bit(dtype, shape):
+    value = (torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 3).to(dtype)
+    found = travel(value)
+    assert found.dtype == dtype and found.shape == value.shape and torch.equal(found, value)
+
+
+def test_tensors_keep_whether_they_want_a_gradient_and_views_do_not_matter():
+    value = torch.arange(6.0).view(2, 3).t().requires_grad_()
+    found = travel([value, value[0], value.detach().expand(4, 3, 2)])
+    assert found[0].requires_grad and torch.equal(found[0], value) and torch.equal(found[2][3], value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(6.0).reshape(2, 3)[:, ::-1],
+        np.array(3),
+        np.float32(1.5),
+        np.bool_(True),
+        np.array(["á", "bc"]),
+        np.array([1, 2], dtype=np.uint16),
+        np.array([], dtype=np.int64),
+    ],
+    ids=repr,
+)
+def test_arrays_come_back_the_same(value):
+    found = travel(value)
+    assert type(found) is type(value) and found.dtype == value.dtype and np.array_equal(found, value)
+
+
+def test_what_reads_as_an_array_still_does():
+    found = travel(pd.Series([1.0, 2.0], name="x"))
+    assert torch.equal(as_tensor(found), torch.tensor([1.0, 2.0], dtype=torch.float64))
+    assert type(found).__name__ == "Series" and len(found) == 2 and found[1] == 2.0
+
+
+def test_an_object_is_seen_and_cannot_be_called():
+    found = travel(torch.softmax)
+    assert not callable(found) and show(found) == show(torch.softmax)
+    assert type(found).__name__ == type(torch.softmax).__name__
+
+
+def test_impossible_objects_are_only_looked_at():
+    class Yes:
+        __class__ = torch.Tensor
+
+        def __getattr__(self, name):
+            return self
+
+        def __call__(self, *arguments, **options):
+            return self
+
+        def __eq__(self, other):
+            return True
+
+        __hash__ = None
+
+    assert isinstance(travel(Yes()), wire.Opaque) and isinstance(travel([Yes()])[0], wire.Opaque)
+
+
+def test_what_does_not_fit_is_not_sent():
+    for value in ([0] * (wire.MAX_ITEMS + 1), "x" * (wire.MAX_TEXT + 1)):
+        with pytest.raises(wire.TooBig):
+            wire.Writer().write(value)
+    deep = []
+    for _ in range(100):
+        deep = [deep]
+    with pytest.raises(wire.TooBig):
+        wire.Writer().write(deep)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"xx",
+        struct.pack("<II", 2**31, 0),
+        struct.pack("<II", 2, 0) + b"{]",
+        struct.pack("<II", 2, 9) + b"{}" + b"\xff" * 9,
+        struct.pack("<II", 200_000, 0) + b"[" * 200_000,
+    ],
+)
+def test_noise_in_the_channel_is_an_error_and_nothing_else(raw):
+    one, two = socket.socketpair()
+    with two:
+        one.sendall(raw)
+        one.close()
+        with pytest.raises(wire.Broken):
+            wire.receive(two)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        [1],
+        {"is": "tensor", "of": "7"},
+        {"is": "object"},
+        {"is": "model"},
+        {"is": "dict", "of": [[{"is": "list", "of": []}, 1]]},
+        {"is": "cells", "of": [1], "shape": [9], "dtype": "<U1"},
+        {"is": "Fraction", "of": "1/0"},
+        {"is": "Fraction", "of": "1e999999999"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_tree_that_is_not_one_is_an_error_and_nothing_else(tree):
+    if tree == {"is": "object"}:
+        with pytest.raises(wire.Broken):
+            wire.Reader({}).read({"is": "list", "of": [{"is": "nada"}]})
+    else:
+        with pytest.raises(wire.Broken):
+            wire.Reader({}).read(tree)
+
+
+def test_a_tensor_of_nothing_and_endless_rows_is_refused():
+    with pytest.raises(wire.Broken):
+        wire.Reader({"0": torch.empty(2**40, 0)})
+
+
+def test_changes_in_place_reach_the_same_object():
+    tensor, array, rows, named = torch.zeros(2), np.zeros(2), [[1], [2]], {"a": 1}
+    case = (tensor, array, rows, (tensor, rows))
+    wire.copy_into(tensor, torch.tensor([1.0, 2.0, 3.0]).requires_grad_())
+    wire.copy_into(array, np.ones(2))
+    wire.copy_into(rows, [[3]])
+    wire.copy_into(named, {"b": 2})
+    assert case[0].tolist() == [1, 2, 3] and tensor.requires_grad and array.tolist() == [1, 1]
+    assert case[3][1] == [[3]] and named == {"b": 2}
