@@ -1,0 +1,3 @@
+"""Tablas."""
+def write(stored):
+    pass
