@@ -1,4 +1,4 @@
-"""El curso en un JupyterHub de verdad: la imagen, una clase de veinte con el hub que se cae, y lo que nadie puede hacer.
+"""El curso en un JupyterHub de verdad: la imagen, una clase de veinte a la que se le cae el hub, y lo que no se puede.
 
 Los pasos del Dockerfile se hacen uno a uno en una carpeta nueva; con lo que dejan se arranca JupyterHub, con la
 configuración de tools/deploy y su proxy, y veinte personas con cuenta propia ejecutan entera la sesión 02. Hace falta
@@ -144,7 +144,11 @@ def test_with_what_is_theirs_they_can(report):
 def test_what_a_teacher_sees(report):
     teacher = report["docente"]
     assert teacher["ve la clase"] == report["estudiantes"] and teacher["apaga un servidor"] in (202, 204)
-    assert (teacher["lee un cuaderno"], teacher["pide un testigo de otra"], teacher["borra una cuenta"]) == (403, 404, 403)
+    assert (teacher["lee un cuaderno"], teacher["pide un testigo de otra"], teacher["borra una cuenta"]) == (
+        403,
+        404,
+        403,
+    )
 
 
 def test_collecting_as_root_takes_from_each_only_what_is_theirs(report):

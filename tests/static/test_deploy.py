@@ -79,8 +79,17 @@ def test_only_the_course_enters_the_image(tmp_path):
     """Nada de git, entregas ni soluciones; y todo lo que hay que publicar."""
     names = {path.relative_to(ROOT).as_posix() for path in context(ROOT, IGNORE)}
     assert publish.given_files() <= names and "tools/deploy/publish.py" in names
-    assert not [n for n in names if n.startswith(("notebooks/fuente", "notebooks/soluciones", "tests/", "slides/", "."))]
-    for name in (".git/config", ".env", "entregas/a.ipynb", "clave.pem", "notebooks/soluciones/02.ipynb", "build/x.zip"):
+    assert not [
+        n for n in names if n.startswith(("notebooks/fuente", "notebooks/soluciones", "tests/", "slides/", "."))
+    ]
+    for name in (
+        ".git/config",
+        ".env",
+        "entregas/a.ipynb",
+        "clave.pem",
+        "notebooks/soluciones/02.ipynb",
+        "build/x.zip",
+    ):
         assert not admitted(IGNORE, name), name
 
 
@@ -89,7 +98,11 @@ def test_only_the_course_enters_the_image(tmp_path):
 
 def test_what_is_published_has_no_solutions():
     names = publish.given_files()
-    assert {"notebooks/02_bucle_de_generacion.ipynb", "notebooks/quizzes/02_antes.json", "tools/environment.py"} <= names
+    assert {
+        "notebooks/02_bucle_de_generacion.ipynb",
+        "notebooks/quizzes/02_antes.json",
+        "tools/environment.py",
+    } <= names
     assert not [name for name in names if re.search(r"soluciones|fuente|GUIA|^tests|\.pyc$", name)]
 
 
@@ -100,7 +113,12 @@ def clone(tmp_path):
     for name in ("LICENSE", "README.md", "constraints.txt", "pyproject.toml", "tools/environment.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
-    for name in ("course_utils/a.py", "notebooks/02_x.ipynb", "notebooks/soluciones/02_x.ipynb", "tools/deploy/start.py"):
+    for name in (
+        "course_utils/a.py",
+        "notebooks/02_x.ipynb",
+        "notebooks/soluciones/02_x.ipynb",
+        "tools/deploy/start.py",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
     return root
@@ -134,7 +152,9 @@ def test_students_get_what_they_lack_and_keep_what_they_have(tmp_path):
     (work / "02_bucle_de_generacion.ipynb").write_text("mi trabajo")
     (work / "03_generate.ipynb").symlink_to("/no/existe")  # ni se sigue ni se pisa
     given = start.hand_out(source, work)
-    assert "01_encoder_y_decoder.ipynb" in given and not {"02_bucle_de_generacion.ipynb", "03_generate.ipynb"} & set(given)
+    assert "01_encoder_y_decoder.ipynb" in given and not {"02_bucle_de_generacion.ipynb", "03_generate.ipynb"} & set(
+        given
+    )
     assert (work / "02_bucle_de_generacion.ipynb").read_text() == "mi trabajo"
     assert (work / "profundiza").is_dir() and (work / "quizzes" / "02_antes.json").is_file()
     assert start.hand_out(source, work) == [] and not list(work.rglob("*a-medias"))
@@ -153,6 +173,8 @@ def test_inside_a_hub_it_starts_the_server_of_the_hub(tmp_path):
     inside, outside = (start.command(tmp_path, env, ["--x"]) for env in ({"JUPYTERHUB_API_TOKEN": "t"}, {}))
     assert "jupyterhub.singleuser" in inside and "jupyterlab" in outside
     assert inside[-1] == outside[-1] == "--x" and "--ServerApp.ip=0.0.0.0" not in inside
+    local = start.command(tmp_path, {}, ["--ServerApp.ip=127.0.0.1"])  # lo dicho manda, y no se dice dos veces
+    assert [option for option in local if "ServerApp.ip" in option] == ["--ServerApp.ip=127.0.0.1"]
 
 
 @pytest.mark.parametrize("trick", ["enlace", "carpeta", "tuberia", "enorme", "nada"])
@@ -208,7 +230,9 @@ def test_every_option_of_the_config_exists(monkeypatch):
     assert set(c) == set(classes)
     for section, options in c.items():
         assert set(options) <= set(classes[section].class_trait_names(config=True)), section
-    assert not c.JupyterHub.cleanup_servers and not c.ConfigurableHTTPProxy.should_start and c.Spawner.disable_user_config
+    assert (
+        not c.JupyterHub.cleanup_servers and not c.ConfigurableHTTPProxy.should_start and c.Spawner.disable_user_config
+    )
 
 
 def test_the_config_leaves_alone_what_the_hub_already_has(monkeypatch):
@@ -247,7 +271,9 @@ def test_kubernetes_says_the_same(monkeypatch):
 def test_kubernetes_asks_for_no_privilege():
     single = VALUES["singleuser"]
     assert not single["allowPrivilegeEscalation"] and single["uid"] and single["cmd"] is None
-    assert single["extraPodConfig"]["securityContext"]["runAsNonRoot"] and not single["cloudMetadata"]["blockWithIptables"]
+    assert (
+        single["extraPodConfig"]["securityContext"]["runAsNonRoot"] and not single["cloudMetadata"]["blockWithIptables"]
+    )
     rules = single["networkPolicy"]["egressAllowRules"]
     assert single["networkPolicy"]["enabled"] and [name for name, open_ in rules.items() if open_] == [
         "dnsPortsKubeSystemNamespace"
@@ -302,7 +328,9 @@ def test_the_limits_hold_what_was_measured(monkeypatch):
 def test_the_class_was_whole():
     """La tabla del aula es de veinte personas con la sesión entera, sin un fallo."""
     room = MEASURED["aula"]
-    assert (room["estudiantes"], room["celdas"]) == (20, 0) and not any(row["errores"] for row in room["alumnado"].values())
+    assert (room["estudiantes"], room["celdas"]) == (20, 0) and not any(
+        row["errores"] for row in room["alumnado"].values()
+    )
     assert room["reinicio"]["mismos_servidores"] and room["reinicio"]["celdas_con_el_hub_muerto"] > 0
 
 

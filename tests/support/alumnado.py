@@ -1,4 +1,4 @@
-"""Estudiantes de mentira para un hub de verdad: entran con su contraseña y ejecutan un cuaderno por la API, como un navegador."""
+"""Estudiantes de mentira para un hub de verdad: entran con su contraseña y ejecutan un cuaderno por la API."""
 
 import json
 import time

@@ -26,14 +26,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-import psutil
-import requests
-from alumnado import Student, printed
-from dockerfile import build
+import psutil  # noqa: E402
+import requests  # noqa: E402
+from alumnado import Student, printed  # noqa: E402
+from dockerfile import build  # noqa: E402
 
-from tools import offline
-from tools.deploy.measure import MB, memory
+from tools import offline  # noqa: E402
+from tools.deploy.measure import MB, memory  # noqa: E402
 
+PROXY_API = "http://127.0.0.1:8001/api/routes"
 URL = "http://127.0.0.1:8000"
 SHARED = Path("/srv/curso")
 NOTEBOOK = "02_bucle_de_generacion.ipynb"
@@ -76,13 +77,24 @@ class Room:
         start = time.monotonic()
         if os.environ.get("AULA_SRV"):
             import dockerfile
+
             subprocess.run(["useradd", "--create-home", "--uid", "1000", "--gid", "users", "jovyan"])
-            image = dockerfile.Image("1000:100", "/home/jovyan", {"HOME": "/home/jovyan"},
-             ["/srv/curso/.venv/bin/python", "/srv/curso/tools/deploy/start.py"])
-            image.health = json.loads([r for n, r in dockerfile.instructions((ROOT / "tools/deploy/Dockerfile").read_text()) if n == "HEALTHCHECK"][0].partition("CMD ")[2])
+            image = dockerfile.Image(
+                "1000:100",
+                "/home/jovyan",
+                {"HOME": "/home/jovyan"},
+                ["/srv/curso/.venv/bin/python", "/srv/curso/tools/deploy/start.py"],
+            )
+            image.health = json.loads(
+                [
+                    r
+                    for n, r in dockerfile.instructions((ROOT / "tools/deploy/Dockerfile").read_text())
+                    if n == "HEALTHCHECK"
+                ][0].partition("CMD ")[2]
+            )
         else:
             image = build(ROOT / "tools" / "deploy" / "Dockerfile", ROOT)
-        weights = [path for path in SHARED.rglob("*.safetensors")]
+        weights = list(SHARED.rglob("*.safetensors"))
         files = [path for path in SHARED.rglob("*") if path.is_file() and ".venv" not in path.parts]
         self.report["imagen"] = {
             "segundos": round(time.monotonic() - start),
@@ -100,7 +112,7 @@ class Room:
         return image
 
     def try_image(self, image):
-        """La orden de arranque de la imagen, con su usuario, y la de salud; antes de arrancar, la de salud tiene que fallar."""
+        """La orden de arranque de la imagen, con su usuario, y la de salud, que antes de arrancar tiene que fallar."""
         uid, gid = map(int, image.user.split(":"))
         identity = dict(user=uid, group=gid, extra_groups=[], cwd=image.workdir, env=image.env)
         healthy = lambda: subprocess.run(image.health, capture_output=True, check=False, **identity).returncode  # noqa: E731
@@ -172,7 +184,9 @@ class Room:
             cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"][: self.cells or None]
             for cell in cells:
                 cell["outputs"], cell["execution_count"] = student.run(cell["source"])
-                row["errores"] += [f"{cell['id']}: {o['evalue']}" for o in cell["outputs"] if o["output_type"] == "error"]
+                row["errores"] += [
+                    f"{cell['id']}: {o['evalue']}" for o in cell["outputs"] if o["output_type"] == "error"
+                ]
                 row.setdefault("primera_celda", clock())
                 row["celdas"] += 1
                 if row["celdas"] % 10 == 0:
@@ -282,7 +296,9 @@ class Room:
         code = "import os\ntry:\n    {}\n    print('SE PUEDE')\nexcept OSError as e:\n    print(type(e).__name__)"
         found = {name: printed(ana.run(code.format(attempt))[0]).strip() for name, attempt in attempts.items()}
         own = printed(ana.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")[0]).strip()
-        found["leer las soluciones"] = printed(ana.run(f"print(os.path.exists('{SHARED}/notebooks/soluciones'))")[0]).strip()
+        found["leer las soluciones"] = printed(
+            ana.run(f"print(os.path.exists('{SHARED}/notebooks/soluciones'))")[0]
+        ).strip()
 
         def status(*arguments, **options):
             return ana.api(*arguments, **options).status_code
@@ -306,7 +322,9 @@ class Room:
             "llamar a la puerta del servidor de otra": requests.get(
                 f"http://127.0.0.1:{port}{peek}", headers={"Authorization": f"token {own}"}, timeout=60
             ).status_code,
-            "las rutas del proxy sin su secreto": requests.get("http://127.0.0.1:8001/api/routes", timeout=60).status_code,
+            "las rutas del proxy sin su secreto": requests.get(
+                "http://127.0.0.1:8001/api/routes", timeout=60
+            ).status_code,
             "entrar como otra con su contraseña": Student(URL, ana.name, ana.password).login(name=beto.name),
             "entrar como root": Student(URL, "root", "").login(),
         }

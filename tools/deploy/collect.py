@@ -1,7 +1,7 @@
 """Recoge el cuaderno de una sesión de cada cuenta del hub, en una carpeta con un nombre por estudiante.
 
-    sudo python3 -m tools.deploy.collect 02 entregas                     las cuentas jupyter-*, las de The Littlest JupyterHub
-    sudo python3 -m tools.deploy.collect 02 entregas --prefix alumna-    otras
+    sudo python3 -m tools.deploy.collect 02 entregas                     las de The Littlest JupyterHub, jupyter-*
+    sudo python3 -m tools.deploy.collect 02 entregas --prefix alumna-    otras cuentas
 
 Hace falta ser root para leer las carpetas de todos, y justo por eso no se leen como root: cada archivo lo lee un
 proceso con la identidad de su dueño. Un enlace de ana a la carpeta de beto da lo mismo que le daría a ana: nada.
@@ -26,7 +26,7 @@ PATIENCE = 20  # segundos: una tubería en lugar de un archivo no acabaría nunc
 
 
 def read_as(user: pwd.struct_passwd, path: Path) -> tuple[bytes, str]:
-    """El contenido de un archivo, leído con los permisos de su dueño, y por qué no se ha podido («» si se ha podido)."""
+    """El contenido de un archivo, leído con los permisos de su dueño, y por qué no se ha podido («», si sí)."""
     order = ["head", f"--bytes={LIMIT + 1}", "--", str(path)]
     identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     try:

@@ -1,4 +1,4 @@
-"""Pone en una carpeta, para que la lea toda la clase, lo que necesita quien estudia: cuadernos, paquete, modelos, entorno.
+"""Pone en una carpeta que lee toda la clase lo que necesita quien estudia: cuadernos, paquete, modelos y entorno.
 
     sudo python3 -m tools.deploy.publish /srv/curso          en la raíz de un clon; repetirlo lo pone al día
     sudo LLM=1 python3 -m tools.deploy.publish /srv/curso    también el LLM del perfil mediano, ya convertido

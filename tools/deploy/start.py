@@ -72,6 +72,8 @@ def command(work: Path, env: Mapping[str, str], arguments: list[str]) -> list[st
     ]
     if not hub:
         options += ["--ServerApp.ip=0.0.0.0", "--ServerApp.open_browser=False"]
+    said = {argument.partition("=")[0] for argument in arguments}  # dos veces la misma opción es un error
+    options = [option for option in options if option.partition("=")[0] not in said]
     return [sys.executable, "-m", "jupyterhub.singleuser" if hub else "jupyterlab", *options, *arguments]
 
 
@@ -86,7 +88,7 @@ def main() -> None:
     os.environ.update(environment(SHARED))
     os.chdir(work if work.is_dir() else Path.home())
     order = command(work if work.is_dir() else Path.home(), os.environ, sys.argv[1:])
-    os.execv(order[0], order)
+    os.execv(order[0], order)  # noqa: S606
 
 
 if __name__ == "__main__":

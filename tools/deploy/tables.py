@@ -95,7 +95,9 @@ def class_table(stored: dict) -> str:
         values = sorted(row[column] for row in rows)
         lines.append([f"segundos hasta {title}", *(number(v, 0) for v in (values[0], median(values), values[-1]))])
     values = sorted(row["mb"] for row in rows)
-    lines.append(["memoria de cada persona, en su pico (MB)", *map(str, (values[0], round(median(values)), values[-1]))])
+    lines.append(
+        ["memoria de cada persona, en su pico (MB)", *map(str, (values[0], round(median(values)), values[-1]))]
+    )
     return table([f"{len(rows)} personas a la vez", "la primera", "en medio", "la última"], lines)
 
 
