@@ -43,7 +43,7 @@ load_subconfig({config!r})  # la de las recetas, sin cambiar nada
 c.JupyterHub.authenticator_class = "pam"
 c.PAMAuthenticator.service = "aula"
 c.Authenticator.allow_all = True
-c.JupyterHub.spawner_class = "local"
+c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
 c.JupyterHub.bind_url = {url!r}
 c.JupyterHub.hub_bind_url = "http://127.0.0.1:8081"
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:8001"
@@ -69,6 +69,11 @@ class Room:
                 continue
             shutil.copytree("/etc", copy, symlinks=True, dirs_exist_ok=True) if name == "etc" else copy.mkdir()
             subprocess.run(["mount", "--bind", copy, f"/{name}"], check=True)
+        people = {user.pw_name for user in pwd.getpwall() if 1000 <= user.pw_uid < 60000}
+        for name in ("passwd", "shadow", "group", "gshadow"):  # solo las cuentas del sistema, como en la imagen base
+            path = Path("/etc", name)
+            kept = [line for line in path.read_text().splitlines() if line.split(":")[0] not in people]
+            path.write_text("\n".join(kept) + "\n")
         self.state.mkdir(mode=0o700)
         os.chmod(self.folder, 0o711)
 
@@ -157,7 +162,8 @@ class Room:
         with (self.folder / "hub.log").open("ab") as log:
             self.hub = subprocess.Popen(order, cwd=self.state, env=env, stdout=log, stderr=log, start_new_session=True)
         start = time.monotonic()
-        assert wait_for(self.hub_answers, 300), "el hub no arranca"
+        wait_for(lambda: self.hub_answers() or self.hub.poll() is not None, 300)
+        assert self.hub.poll() is None, (self.folder / "hub.log").read_text("utf-8")[-2000:]
         return round(time.monotonic() - start, 1)
 
     def hub_answers(self):
