@@ -13,6 +13,7 @@ import filecmp
 import json
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -99,19 +100,19 @@ class Room:
             )
         else:
             image = build(ROOT / "tools" / "deploy" / "Dockerfile", ROOT)
-        weights = list(SHARED.rglob("*.safetensors"))
-        files = [path for path in SHARED.rglob("*") if path.is_file() and ".venv" not in path.parts]
+        found = [(path, path.lstat()) for path in SHARED.rglob("*")]
+        names = {path.relative_to(SHARED).as_posix() for path, _ in found}
+        private = re.compile(r"(notebooks/(soluciones|fuente)|slides|tests)/")
+        freeze = [SHARED / ".venv/bin/python", "-m", "pip", "freeze"]
         self.report["imagen"] = {
             "segundos": round(time.monotonic() - start),
             "usuario": image.user,
             "ordenes": image.ran,
-            "pesos": sorted(path.relative_to(SHARED).as_posix() for path in weights),
-            "gb": round(sum(p.lstat().st_size for p in SHARED.rglob("*") if p.is_file()) / 1000**3, 2),
-            "soluciones": [p.as_posix() for p in files if {"soluciones", "fuente", "tests"} & set(p.parts)],
-            "escribibles": [p.as_posix() for p in SHARED.rglob("*") if not p.is_symlink() and p.lstat().st_mode & 0o22],
-            "versiones": subprocess.run(
-                [SHARED / ".venv/bin/python", "-m", "pip", "freeze"], capture_output=True, text=True, check=True
-            ).stdout.splitlines(),
+            "pesos": sorted(name for name in names if name.endswith(".safetensors")),
+            "gb": round(sum(stat.st_size for path, stat in found if path.is_file()) / 1000**3, 2),
+            "soluciones": sorted(name for name in names if ".venv" not in name and private.match(name)),
+            "escribibles": [str(path) for path, stat in found if stat.st_mode & 0o22 and not path.is_symlink()],
+            "versiones": subprocess.run(freeze, capture_output=True, text=True, check=True).stdout.splitlines(),
             "clon": os.path.exists("/srv/clon"),
         }
         return image
