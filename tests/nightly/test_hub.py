@@ -112,8 +112,8 @@ def test_the_hub_dies_and_nothing_is_lost(report):
         ("listar la clase con el de su servidor", 403),
         ("ver a otra", 404),
         ("apagar el servidor de otra", 404),
-        ("pedir un testigo de otra", 404),
-        ("hacerse administradora", 404),
+        ("pedir un testigo de otra", 403),
+        ("hacerse administradora", 403),
         ("apagar el hub", 403),
         ("el cuaderno de otra con su testigo", 403),
         ("el cuaderno de otra con el de su servidor", 403),
@@ -146,7 +146,7 @@ def test_what_a_teacher_sees(report):
     assert teacher["ve la clase"] == report["estudiantes"] and teacher["apaga un servidor"] in (202, 204)
     assert (teacher["lee un cuaderno"], teacher["pide un testigo de otra"], teacher["borra una cuenta"]) == (
         403,
-        404,
+        403,
         403,
     )
 
