@@ -415,7 +415,8 @@ def main():
         room.prepare_disks()
         image = room.publish()
         offline.isolate()  # desde aquí no hay más red que el bucle local
-        room.try_image(image)
+        if not os.environ.get("AULA_SRV"):
+            room.try_image(image)
         room.make_accounts()
         room.start_proxy()
         room.start_hub()

@@ -19,14 +19,15 @@ TEACHERS = os.environ.get("CURSO_DOCENTES", "").split()  # sus nombres de usuari
 c.Spawner.cmd = [f"{SHARED}/.venv/bin/python", f"{SHARED}/tools/deploy/start.py"]
 c.Spawner.default_url = "/lab"
 c.Spawner.disable_user_config = True
-c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # treinta a la vez tardan más que uno
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300  # treinta a la vez tardan más que uno
 
 # Los límites, salvo que el hub ya los tenga (tljh-config set limits.memory 2G). De dónde salen: README.md.
 if c.Spawner.get("mem_limit") is None:
     c.Spawner.mem_limit = "2G"
 if c.Spawner.get("cpu_limit") is None:
     c.Spawner.cpu_limit = 1
-c.JupyterHub.concurrent_spawn_limit = 10  # los demás esperan; a la hora en punto llegan todos
+# A la hora en punto llegan todos, y a quien pasa de este número no se le pone en cola: recibe un error (429).
+c.JupyterHub.concurrent_spawn_limit = 64
 c.JupyterHub.active_server_limit = 300
 
 # Reiniciar el hub no apaga a nadie: los servidores siguen, y el proxy, que es otro servicio, les lleva el tráfico.

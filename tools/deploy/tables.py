@@ -54,7 +54,14 @@ def sessions_table(stored: dict) -> str:
         for profile, rows in stored["sesiones"].items()
         for name, row in rows.items()
     ]
+    lines += [[name, "mini", *["sin medir"] * 3] for name in unmeasured(stored)]
     return table(["Sesión", "Perfil", "Procesador (s)", "Pico (MB)", "En reposo (MB)"], lines)
+
+
+def unmeasured(stored: dict) -> list[str]:
+    """Las sesiones que faltan por medir con el perfil mini."""
+    names = {path.name[:2] for path in (ROOT / "notebooks").glob("[A0-9][0-9]_*.ipynb")}
+    return sorted(names - set(stored["sesiones"]["mini"]))
 
 
 def capacity_table(stored: dict) -> str:
@@ -62,9 +69,10 @@ def capacity_table(stored: dict) -> str:
     cases = {
         "la sesión 02": heaviest(stored, ("02",)),
         "la que más ocupa del corazón": heaviest(stored, CORE),
-        "la que más ocupa de las doce": heaviest(stored),
-        "el perfil mediano": heaviest(stored, profile="mediano"),
+        "la que más ocupa de las medidas": heaviest(stored),
     }
+    if "mediano" in stored["sesiones"]:
+        cases["el perfil mediano"] = heaviest(stored, profile="mediano")
     lines = [[f"{gb} GB", *(room(stored, gb, kernel) for kernel in cases.values())] for gb in MACHINES]
     return table(["Con esta memoria caben, a la vez, haciendo…", *cases], lines)
 
@@ -98,7 +106,8 @@ def class_table(stored: dict) -> str:
     lines.append(
         ["memoria de cada persona, en su pico (MB)", *map(str, (values[0], round(median(values)), values[-1]))]
     )
-    return table([f"{len(rows)} personas a la vez", "la primera", "en medio", "la última"], lines)
+    what = f"{stored['aula']['celdas']} celdas" if stored["aula"]["celdas"] else "la sesión entera"
+    return table([f"{len(rows)} personas a la vez, {what}", "la primera", "en medio", "la última"], lines)
 
 
 def median(values: list[float]) -> float:
@@ -108,6 +117,8 @@ def median(values: list[float]) -> float:
 
 def weights_table(stored: dict) -> str:
     """Lo que se copia al cargar los pesos."""
+    if "pesos" not in stored:
+        return "Sin medir todavía: `python -m tools.deploy.measure --weights`.\n"
     lines = [
         [name, *(number(row[key]) for key in ("archivo", "tensores", "copiado", "proyectado"))]
         for name, row in stored["pesos"].items()
@@ -131,7 +142,7 @@ def fill(text: str, stored: dict) -> str:
 
 
 def write(stored: dict) -> None:
-    """Pone al día las páginas que haya, cuando está todo medido."""
-    if {"servidor", "pesos", "aula"} <= set(stored) and {"mini", "mediano"} <= set(stored["sesiones"]):
+    """Pone al día las páginas, si ya están medidos el servidor y la clase, de los que dependen las cuentas."""
+    if {"servidor", "aula"} <= set(stored):
         for page in PAGES:
             write_if_changed(page, fill(page.read_text(encoding="utf-8"), stored))
