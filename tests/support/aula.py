@@ -217,7 +217,8 @@ class Room:
         stop = threading.Event()
         sampler = threading.Thread(target=self.sample, args=(rows, stop))
         sampler.start()
-        wait_for(lambda: not going() or all(row["celdas"] >= 3 or row["errores"] for row in rows.values()), 3600)
+        middle = max(1, min(3, self.cells // 2)) if self.cells else 3
+        wait_for(lambda: not going() or all(row["celdas"] >= middle or row["errores"] for row in rows.values()), 3600)
         done = lambda: sum(row["celdas"] for row in rows.values())  # noqa: E731
         servers, before = self.servers(), done()
         self.kill_hub()
