@@ -65,9 +65,6 @@ class Room:
     def prepare_disks(self):
         for name in ("etc", "home", "srv"):
             copy = self.folder / name
-            if name == "srv" and os.environ.get("AULA_SRV"):
-                subprocess.run(["mount", "--bind", os.environ["AULA_SRV"], "/srv"], check=True)
-                continue
             shutil.copytree("/etc", copy, symlinks=True, dirs_exist_ok=True) if name == "etc" else copy.mkdir()
             subprocess.run(["mount", "--bind", copy, f"/{name}"], check=True)
         people = {user.pw_name for user in pwd.getpwall() if 1000 <= user.pw_uid < 60000}
@@ -81,28 +78,7 @@ class Room:
     def publish(self):
         """Los pasos del Dockerfile, y lo que queda de ellos."""
         start = time.monotonic()
-        if os.environ.get("AULA_SRV"):
-            import dockerfile
-
-            subprocess.run(["useradd", "--create-home", "--uid", "1000", "--gid", "users", "jovyan"])
-            image = dockerfile.Image(
-                "1000:100",
-                "/home/jovyan",
-                {"HOME": "/home/jovyan"},
-                ["/srv/curso/.venv/bin/python", "/srv/curso/tools/deploy/start.py"],
-            )
-            image.health = json.loads(
-                [
-                    r
-                    for n, r in dockerfile.instructions((ROOT / "tools/deploy/Dockerfile").read_text())
-                    if n == "HEALTHCHECK"
-                ][0].partition("CMD ")[2]
-            )
-        else:
-            image = build(ROOT / "tools" / "deploy" / "Dockerfile", ROOT)
-        if os.environ.get("AULA_SRV"):
-            self.report["imagen"] = {}
-            return image
+        image = build(ROOT / "tools" / "deploy" / "Dockerfile", ROOT)
         found = [(path, path.lstat()) for path in SHARED.rglob("*")]
         names = {path.relative_to(SHARED).as_posix() for path, _ in found}
         private = re.compile(r"(notebooks/(soluciones|fuente)|slides|tests)/")
@@ -416,8 +392,7 @@ def main():
         room.prepare_disks()
         image = room.publish()
         offline.isolate()  # desde aquí no hay más red que el bucle local
-        if not os.environ.get("AULA_SRV"):
-            room.try_image(image)
+        room.try_image(image)
         room.make_accounts()
         room.start_proxy()
         room.start_hub()
