@@ -197,8 +197,12 @@ def venv_version():
 
 
 def course():
-    """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas. Con el LLM, si se ha pedido."""
-    extras = ("lab" if os.path.isdir(WHEELS) else "dev") + (",llm" if wants_llm() else "")
+    """Lo que se instala: para dar clase sin red, sin las herramientas de las pruebas. Con el LLM, si se ha pedido.
+
+    CURSO_EXTRAS elige otra cosa: tools/deploy/publish.py pide «hub».
+    """
+    extras = os.environ.get("CURSO_EXTRAS") or ("lab" if os.path.isdir(WHEELS) else "dev")
+    extras += ",llm" if wants_llm() else ""
     return ".[{}]".format(extras)
 
 

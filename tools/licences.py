@@ -23,7 +23,13 @@ from . import ROOT
 from .pins import parse_pins
 
 OUTPUT = ROOT / "LICENCIAS.md"
-WHERE = {"": "el paquete", "lab": "JupyterLab", "llm": "el perfil mediano", "dev": "pruebas y mantenimiento"}
+WHERE = {
+    "": "el paquete",
+    "lab": "JupyterLab",
+    "hub": "el aula grande",
+    "llm": "el perfil mediano",
+    "dev": "pruebas y mantenimiento",
+}
 # docutils enumera las de todos sus archivos; lo que se instala y se usa es de dominio público, BSD o PSF: lo único con
 # GPL es un modo de Emacs, que no va en el paquete (su COPYING lo cuenta archivo a archivo).
 LOOKED_AT = {"docutils"}
@@ -39,6 +45,9 @@ ACCEPTED = re.compile(
 TABLE = "| Paquete | Versión | Licencia | Lo usa |\n|---|---|---|---|\n"
 
 
+WHOLE_TEXT = {"licensed under the terms of the Modified BSD License": "BSD-3-Clause"}  # quien pone el texto por nombre
+
+
 def acceptable(licence: str) -> bool:
     """¿Deja esta licencia (nombre o expresión de SPDX) repartir el paquete, sin cambios, junto al curso?"""
     if group := re.search(r"\(([^()]* (?:AND|OR) [^()]*)\)", licence):
@@ -51,7 +60,10 @@ def installed() -> dict[str, dict[str, str]]:
     """Lo que pip-licenses dice de cada paquete de este entorno: Name, Version y License."""
     command = [sys.executable, "-m", "piplicenses", "--with-system", "--format=json"]
     listed = subprocess.run(command, capture_output=True, check=True).stdout
-    return {canonicalize_name(row["Name"]): row for row in json.loads(listed)}
+    rows = {canonicalize_name(row["Name"]): row for row in json.loads(listed)}
+    for row in rows.values():
+        row["License"] = next((name for text, name in WHOLE_TEXT.items() if text in row["License"]), row["License"])
+    return rows
 
 
 def closure(requirements: list[str]) -> set[str]:
@@ -80,7 +92,8 @@ def render() -> str:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    package, lab, llm = (closure(names) for names in (project["dependencies"], extras["lab"], extras["llm"]))
+    places = {"": project["dependencies"], "lab": extras["lab"], "hub": extras["hub"], "llm": extras["llm"]}
+    places = {place: closure(names) for place, names in places.items()}
     rows, lines = installed(), []
     for key, pin in sorted(parse_pins((ROOT / "constraints.txt").read_text(encoding="utf-8")).items()):
         if key.startswith(MODEL):
@@ -95,7 +108,7 @@ def render() -> str:
                 f"No sé si la licencia de {key} deja repartirlo: «{row['License']}». Mírala en su página; si vale, "
                 "añádela a ACCEPTED en tools/licences.py, y si no, busca otro paquete."
             )
-        where = WHERE["" if key in package else "lab" if key in lab else "llm" if key in llm else "dev"]
+        where = WHERE[next((place for place, names in places.items() if key in names), "dev")]
         lines.append(f"| {row['Name']} | {pin} | {row['License']} | {where} |\n")
     head = OUTPUT.read_text(encoding="utf-8").partition(TABLE)[0]
     return head + TABLE + "".join(lines)

@@ -43,7 +43,7 @@ def prose(markdown: str) -> str:
     text = re.sub(r"\[[^\[\]]*\]\((?:https?:|enlace:)[^)]*\)", " ", text)
     text = re.sub(r"\]\([^)]*\)", "] ", text)
     text = re.sub(r"https?://\S+|[\w./-]+\.(?:py|md|toml|ipynb|cff|json|txt)\b|\w*_\w+", " ", text)
-    marks = "cuestionario|enlace|id|plan|fin del plan|duracion|_class"  # no son notas
+    marks = "cuestionario|enlace|id|plan|fin del plan|medidas|fin de las medidas|duracion|_class"  # no son notas
     text = re.sub(rf"<!-- *(?:{marks})[^\n]*?-->", " ", text)
     text = re.sub(r"</?[a-zA-Z][^>]*>", " ", text)
     return html.unescape(text)
@@ -57,7 +57,7 @@ def comments(code: str) -> str:
 def texts() -> dict[str, str]:
     """Lo que se lee, por archivo."""
     found = {}
-    for path in tracked("*.md", "docs/*.md", "notebooks/*.md", "slides/*.md", "course_utils/**/*.md"):
+    for path in tracked("*.md", "docs/*.md", "notebooks/*.md", "slides/*.md", "course_utils/**/*.md", "tools/**/*.md"):
         text = path.read_text(encoding="utf-8")
         if path.name in NAMES:
             text = re.sub(r"^[-|].*$", "", text, flags=re.M)
