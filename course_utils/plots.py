@@ -497,6 +497,74 @@ def plot_pairs(
     return ax
 
 
+def plot_intervals(
+    rows: Mapping[str, tuple[float, float, float] | None],
+    *,
+    xlabel: str,
+    reference: tuple[str, float] | None = None,
+    styles: Mapping[str, tuple[str, str]] | None = None,
+    ends: tuple[str, str] = ("", ""),
+    limits: tuple[float, float] | None = None,
+    digits: int = 1,
+    sign: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Un punto por fila con su número y la raya de su intervalo; lo que está por ver lleva un «?».
+
+    Parameters
+    ----------
+    rows : mapping of str to (float, float, float) or None
+        Nombre → valor, extremo de abajo y extremo de arriba, de arriba abajo.
+    xlabel : str
+        Qué se mide, con su unidad.
+    reference : (str, float), optional
+        Una raya vertical con su nombre. El intervalo que no la toca va en naranja, y el que la toca, en gris.
+    styles : mapping of str to (str, str), optional
+        Nombre → color y marca, en vez de esos.
+    ends : (str, str), optional
+        Qué quiere decir caer a la izquierda y a la derecha.
+    limits : (float, float), optional
+        Los extremos del eje.
+    digits, sign : int, bool
+        Cifras detrás de la coma, y si el número lleva siempre su signo.
+
+    Raises
+    ------
+    ValueError
+        Si no hay filas o un intervalo no contiene su valor.
+
+    Notes
+    -----
+    Se enseña en las sesiones 06 a 09.
+    """
+    wrong = {name: v for name, v in rows.items() if v is not None and not v[1] <= v[0] <= v[2]}
+    if not rows or wrong:
+        raise ValueError(f"De cada fila, (valor, de, a), con el valor dentro; he recibido {wrong or 'ninguna'}.")
+    ax = _axes(ax, 8.6, 0.62 * len(rows) + 1.5)
+    for place, (name, values) in enumerate(rows.items()):
+        if values is None:
+            ax.text(0.6, place, "?", transform=ax.get_yaxis_transform(), fontsize=22, ha="center", va="center")
+            continue
+        middle, low, high = map(float, values)
+        apart = reference is None or not low <= reference[1] <= high
+        color, mark = (styles or {}).get(name, (BLUE if reference is None else ORANGE if apart else GREY, "o"))
+        ax.plot([low, high], [place, place], color=color, linewidth=4, alpha=0.55, solid_capstyle="round")
+        ax.plot(middle, place, mark, color=color, markersize=11, markeredgewidth=2.5)
+        ax.text(middle, place - 0.24, number(middle, digits, sign=sign), ha="center", va="bottom", fontsize=13,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
+    if reference is not None:
+        ax.axvline(reference[1], color="black", linewidth=1.2, linestyle=":")
+        ax.text(reference[1], -0.85, f" {reference[0]}", va="center", fontsize=13)
+    ax.set_yticks(range(len(rows)), rows, fontsize=15, parse_math=False)
+    ax.set(xlim=limits, ylim=(len(rows) - 0.5, -1.05 if reference and reference[0] else -0.7), xlabel=xlabel)
+    ax.set_title(f"← {ends[0]}" if ends[0] else "", loc="left", fontsize=13)
+    ax.set_title(f"{ends[1]} →" if ends[1] else "", loc="right", fontsize=13)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False, axis="y")
+    return ax
+
+
 def plot_windows(
     windows: Sequence[int], series: Mapping[str, Sequence[float]], *, title: str | None = None, ax: Axes | None = None
 ) -> Axes:

@@ -26,8 +26,8 @@ from .session_03 import (
 from .session_04 import forgetting, labels_shifted, lora_to_scale, side_by_side
 from .session_05 import chain, duel, perplexity_die, power, sliding_windows, surprise_chips
 from .session_06 import by_kind, confusion, label_words, ladder, learning_curve, pooled, reliability, word_weights
-from .session_07 import answer_mask, by_bits, conversation, curve, intervals, preference, rounding, stages
-from .session_09 import classroom, energy_scale, forest, minimal_pair, strips, timeline
+from .session_07 import answer_mask, by_bits, conversation, curve, preference, rounding, stages
+from .session_09 import classroom, energy_scale, minimal_pair, strips, timeline
 from .session_a1 import conveyor, read_twice, unrolled
 from .session_a2 import alignment, bottleneck, looking_back
 from .session_a3 import by_place, learning, lens, losses, merging, parameters, shared_heads, tower
@@ -50,10 +50,8 @@ __all__ = [
     "duel",
     "energy_scale",
     "families",
-    "forest",
     "forgetting",
     "inside_transformer",
-    "intervals",
     "knob_curves",
     "label_words",
     "labels_shifted",

@@ -35,24 +35,20 @@ def _system(name: str) -> str:
 def ladder(
     results: Mapping[str, tuple[float, float, float] | None],
     *,
-    zero: float = 0.5,
+    zero: tuple[str, float] = ("una moneda", 0.5),
     xlabel: str = "Aciertos (%), con su intervalo del 95 %",
     limits: tuple[float, float] = (40, 90),
-    note: str = "una moneda",
-    ax: Axes | None = None,
 ) -> Axes:
-    """Una fila por sistema: su acierto y su intervalo, o un «?» mientras no se sepa; la raya es no hacer nada.
+    """Una fila por sistema, con su color y su marca: su acierto y su intervalo, o un «?» mientras no se sepa.
 
     Parameters
     ----------
     results : mapping of str to (float, float, float) or None
         Nombre → media y los dos extremos del intervalo, de 0 a 1; ``None`` si está por ver.
-    zero : float
-        Dónde va la raya: 0,5 para aciertos, 0 para diferencias.
-    xlabel, note : str
-        Lo que se mide, y lo que es la raya.
-    limits : (float, float)
-        Los extremos del eje, en puntos.
+    zero : (str, float)
+        La raya y su nombre: 0,5 para aciertos, 0 para diferencias.
+    xlabel, limits : str, (float, float)
+        Lo que se mide y los extremos del eje, en puntos.
 
     Raises
     ------
@@ -63,27 +59,12 @@ def ladder(
     -----
     Se enseña en la sesión 06.
     """
-    wrong = {name: v for name, v in results.items() if v is not None and not v[1] <= v[0] <= v[2]}
-    if not results or wrong:
-        raise ValueError(f"De cada sistema, (media, de, a) con la media dentro; recibo {wrong or 'ninguno'}.")
-    ax = plots._axes(ax, 8.6, 0.62 * len(results) + 1.5)  # noqa: SLF001
-    for row, (name, values) in enumerate(results.items()):
-        color, mark = COLORS[_system(name)], _MARKS[_system(name)]
-        if values is None:
-            ax.text(100 * zero + 0.45 * (limits[1] - 100 * zero), row, "?", fontsize=22, ha="center", va="center")
-            continue
-        middle, low, high = (100 * float(value) for value in values)
-        ax.plot([low, high], [row, row], color=color, linewidth=4, alpha=0.55, solid_capstyle="round")
-        ax.plot(middle, row, mark, color=color, markersize=11, markeredgewidth=2.5)
-        ax.text(middle, row - 0.24, drawing.number(middle, sign=zero == 0), ha="center", va="bottom", fontsize=_NOTE,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
-    ax.axvline(100 * zero, color="black", linewidth=1.2, linestyle=":")
-    ax.text(100 * zero, -0.72, note, ha="center", va="bottom", fontsize=_NOTE)
-    ax.set_yticks(range(len(results)), results, fontsize=_WORD, parse_math=False)
-    ax.set(xlim=limits, ylim=(len(results) - 0.5, -0.7), xlabel=xlabel)
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    return ax
+    rows = {name: values and tuple(100 * float(value) for value in values) for name, values in results.items()}
+    styles = {name: (COLORS[_system(name)], _MARKS[_system(name)]) for name in results}
+    name, place = zero
+    return plots.plot_intervals(
+        rows, xlabel=xlabel, reference=(name, 100 * place), styles=styles, limits=limits, sign=place == 0
+    )
 
 
 def pooled(tokens: Sequence[str], vectors, real: Sequence[bool]) -> Axes:

@@ -118,43 +118,6 @@ def answer_mask(tokens: Sequence[str], counts: Sequence[bool], *, width: float =
     return ax
 
 
-def intervals(groups: Mapping[str, tuple[float, float, float]], *, xlabel: str, colors=None) -> Axes:
-    """De cada grupo, un punto y la raya de su intervalo, con el número escrito.
-
-    Parameters
-    ----------
-    groups : mapping of str to (float, float, float)
-        Nombre → (media, extremo bajo, extremo alto).
-    xlabel : str
-        Qué se mide, con su unidad.
-    colors : sequence of str, optional
-        El de cada uno.
-
-    Raises
-    ------
-    ValueError
-        Si no hay grupos o algún intervalo no contiene su media.
-
-    Notes
-    -----
-    Se enseña en la sesión 07.
-    """
-    _validate.require(bool(groups), "No hay nada que dibujar: he recibido 0 grupos.")
-    for name, (mean, low, high) in groups.items():
-        _validate.require(low <= mean <= high, f"El intervalo de {name!r}, ({low}, {high}), no contiene {mean}.")
-    ax = plots._axes(None, 8, 0.72 * len(groups) + 1.1)  # noqa: SLF001
-    colors = list(colors or [drawing.BLUE] * len(groups))
-    for y, ((mean, low, high), color) in enumerate(zip(groups.values(), colors, strict=True)):
-        ax.plot([low, high], [-y, -y], color=color, linewidth=4, alpha=0.45, solid_capstyle="butt")
-        ax.plot(mean, -y, "o", color=color, markersize=10)
-        ax.annotate(drawing.number(mean, 2), (mean, -y), (0, 10), textcoords="offset points", ha="center", fontsize=13)
-    drawing.with_comma(ax).set_yticks([-y for y in range(len(groups))], list(groups))
-    ax.set(xlabel=xlabel, ylim=(-len(groups) + 0.4, 0.7))
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    return ax
-
-
 def preference(points: Mapping[str, float]) -> Axes:
     """Bradley y Terry: de la diferencia entre dos puntuaciones, la probabilidad de preferir la primera respuesta.
 

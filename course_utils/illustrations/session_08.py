@@ -40,53 +40,6 @@ def workshop() -> Axes:
     return ax
 
 
-def intervals(
-    rows: Mapping[str, tuple[float, float, float]],
-    *,
-    xlabel: str,
-    reference: tuple[str, float] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Un punto por fila con su intervalo, y una raya de referencia.
-
-    Parameters
-    ----------
-    rows : mapping of str to (float, float, float)
-        Nombre → valor, extremo de abajo y extremo de arriba.
-    xlabel : str
-        Qué se mide.
-    reference : (str, float), optional
-        Una raya vertical con su nombre.
-
-    Raises
-    ------
-    ValueError
-        Si no hay filas o un intervalo no contiene su valor.
-
-    Notes
-    -----
-    Se enseña en la sesión 08.
-    """
-    if not rows:
-        raise ValueError("No hay ninguna fila que dibujar: pon al menos una.")
-    ax = plots._axes(ax, 8, 0.62 * len(rows) + 1.5)  # noqa: SLF001
-    for place, (name, (value, low, high)) in enumerate(rows.items()):
-        if not low <= value <= high:
-            raise ValueError(f"El intervalo de {name!r}, de {low!r} a {high!r}, no contiene su valor, {value!r}.")
-        ax.plot([low, high], [place, place], color=BLUE, linewidth=3, solid_capstyle="round")
-        ax.plot(value, place, "o", color=BLUE, markersize=11)
-        ax.text(value, place - 0.2, drawing.number(value, 0), ha="center", va="bottom", fontsize=_SMALL)
-    if reference is not None:
-        name, where = reference
-        ax.axvline(where, color=RED, linestyle="--", linewidth=2)
-        ax.text(where, -0.85, f" {name}", color=RED, va="center", fontsize=_SMALL)
-    ax.set_yticks(range(len(rows)), rows)
-    ax.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -1.15))
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(visible=False, axis="y")
-    return ax
-
-
 def allowed_next(written: str, candidates: Sequence[tuple[str, float, bool]]) -> Axes:
     """Los tokens que el modelo prefería después de lo escrito: los que la máscara deja pasar y los que tacha.
 

@@ -54,46 +54,6 @@ def minimal_pair(text: str, a: str, b: str, bits: tuple[float, float] | None = N
     return ax
 
 
-def forest(rows: Mapping[str, tuple[float, float, float]], *, xlabel: str, ends: tuple[str, str] = ("", "")) -> Axes:
-    """Cada estimación con su intervalo, frente al cero: en naranja si el intervalo no lo toca, y en gris si lo toca.
-
-    Parameters
-    ----------
-    rows : mapping of str to (media, extremo de abajo, extremo de arriba)
-        De arriba abajo.
-    xlabel : str
-        Qué se mide.
-    ends : (str, str), optional
-        Qué quiere decir caer a la izquierda y a la derecha.
-
-    Raises
-    ------
-    ValueError
-        Si no hay ninguna o la media no está entre los extremos.
-
-    Notes
-    -----
-    Se enseña en la sesión 09.
-    """
-    if not rows or not all(low <= mean <= high for mean, low, high in rows.values()):
-        raise ValueError(f"Cada fila es (media, abajo, arriba), y hay al menos una; he recibido {dict(rows)!r}.")
-    ax = plots._axes(None, 7.2, 0.52 * len(rows) + 1.5)  # noqa: SLF001
-    drawing.with_comma(ax)
-    ax.axvline(0, color="black", linewidth=1.2, zorder=1)
-    for k, (mean, low, high) in enumerate(rows.values()):
-        color = drawing.ORANGE if low > 0 or high < 0 else "#777777"
-        ax.plot([low, high], [-k, -k], color=color, linewidth=5, solid_capstyle="round", zorder=2)
-        ax.plot(mean, -k, "o", color=color, markeredgecolor="black", markersize=11, zorder=3)
-    ax.set_yticks(-np.arange(len(rows)), rows, fontsize=_NOTE)
-    ax.set_ylim(-len(rows) + 0.4, 0.6)
-    ax.set_xlabel(xlabel, fontsize=_NOTE)
-    ax.grid(visible=False, axis="y")
-    left, right = ends
-    ax.set_title(f"← {left}" if left else "", loc="left", fontsize=_NOTE)
-    ax.set_title(f"{right} →" if right else "", loc="right", fontsize=_NOTE)
-    return ax
-
-
 def strips(groups: Mapping[str, Sequence[float]], threshold: float, *, xlabel: str = "perplejidad") -> Axes:
     """Un punto por texto, en una fila por grupo; lo que cae a la izquierda del umbral se acusa, y va en naranja.
 

@@ -10,7 +10,7 @@ from course_utils.illustrations import session_06 as drawn
 def test_the_ladder_asks_before_it_answers():
     names = list(drawn.SYSTEMS)
     said = texts(drawn.cover())
-    assert said.count("?") == len(names) and "una moneda" in said
+    assert said.count("?") == len(names) and " una moneda" in said
     ax = drawn.ladder({"mayoría": (0.5, 0.46, 0.54), "LLM, ocho ejemplos": (0.7, 0.66, 0.74), "ajustado": None})
     assert [label.get_text() for label in ax.get_yticklabels()] == ["mayoría", "LLM, ocho ejemplos", "ajustado"]
     ends = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 4]
@@ -19,13 +19,13 @@ def test_the_ladder_asks_before_it_answers():
 
 
 def test_a_difference_carries_its_sign():
-    ax = drawn.ladder({"ajustado\nmenos congelado": (-0.012, -0.05, 0.03)}, zero=0, limits=(-10, 10), note="igual")
-    assert {"−1,2", "igual"} <= set(texts(ax))
+    ax = drawn.ladder({"ajustado\nmenos congelado": (-0.012, -0.05, 0.03)}, zero=("igual", 0), limits=(-10, 10))
+    assert {"−1,2", " igual"} <= set(texts(ax))
 
 
 @pytest.mark.parametrize("results", [{}, {"LLM": (0.9, 0.1, 0.2)}])
 def test_a_ladder_with_nothing_or_upside_down_is_refused(results):
-    with pytest.raises(ValueError, match="la media dentro"):
+    with pytest.raises(ValueError, match="el valor dentro"):
         drawn.ladder(results)
 
 

@@ -37,16 +37,6 @@ def test_a_long_example_takes_more_lines():
     assert many[1] > 2 * few[1] and many[0] == few[0]
 
 
-def test_an_interval_is_as_long_as_it_says():
-    ax = drawn.intervals({"a": (2.0, 1.5, 2.5), "b": (1.0, 0.5, 1.25)}, xlabel="nats")
-    assert [list(line.get_xdata()) for line in ax.lines[::2]] == [[1.5, 2.5], [0.5, 1.25]]
-    assert texts(ax) == ["2,00", "1,00"] and [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
-    with pytest.raises(ValueError, match="no contiene 3"):
-        drawn.intervals({"a": (3, 1, 2)}, xlabel="nats")
-    with pytest.raises(ValueError, match="0 grupos"):
-        drawn.intervals({}, xlabel="nats")
-
-
 def test_the_preference_is_the_one_of_bradley_and_terry():
     ax = drawn.preference({"empate": 0, "log 3": np.log(3)})
     assert texts(ax) == ["empate: 50 %", "log 3: 75 %"]  # con log 3 de ventaja, tres a uno

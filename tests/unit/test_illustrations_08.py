@@ -13,19 +13,6 @@ def test_the_cover_goes_round():
     assert said[:4] == ["prompt", "modelo", "respuestas", "medida"] and "mismas preguntas" in said[-1]
 
 
-def test_an_interval_has_its_point_inside():
-    ax = drawn.intervals(
-        {"a": (60.0, 50.0, 70.0), "b": (40.4, 30.0, 45.0)}, xlabel="Aciertos (%)", reference=("azar", 50)
-    )
-    bars = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2]
-    assert [list(bar) for bar in bars[:2]] == [[50.0, 70.0], [30.0, 45.0]]
-    assert {"60", "40"} <= set(texts(ax)) and [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
-    with pytest.raises(ValueError, match="no contiene su valor"):
-        drawn.intervals({"a": (1.0, 2.0, 3.0)}, xlabel="x")
-    with pytest.raises(ValueError, match="ninguna fila"):
-        drawn.intervals({}, xlabel="x")
-
-
 def test_what_is_left_out_is_said():
     ax = drawn.allowed_next('{"a": "', [("posi", 0.02, True), (" la\n", 0.3, False)])
     said = texts(ax)

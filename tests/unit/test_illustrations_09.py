@@ -18,18 +18,6 @@ def test_a_pair_shows_both_sentences_and_what_they_cost():
         drawn.minimal_pair("Ella llegó.", "a", "b")
 
 
-def test_only_intervals_away_from_zero_are_orange():
-    rows = {"sí": (0.7, 0.1, 1.3), "no": (0.2, -0.2, 0.6), "al revés": (-1.0, -1.5, -0.5)}
-    ax = drawn.forest(rows, xlabel="bits", ends=("menos", "más"))
-    bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 5]
-    assert [tuple(bar.get_xdata()) for bar in bars] == [row[1:] for row in rows.values()]
-    assert [same_color(bar.get_color(), drawing.ORANGE) for bar in bars] == [True, False, True]
-    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
-    for bad in ({}, {"x": (3, 0, 1)}):
-        with pytest.raises(ValueError, match="media, abajo, arriba"):
-            drawn.forest(bad, xlabel="bits")
-
-
 def test_what_is_under_the_threshold_is_accused():
     groups = {"a": [5, 50], "b": [10.0, 20.0, 30.0]}
     ax = drawn.strips(groups, 15)

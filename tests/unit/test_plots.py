@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 from dibujos import close_figures, texts  # noqa: F401
-from matplotlib.colors import to_rgba
+from matplotlib.colors import same_color, to_rgba
 
 from course_utils import plots
 
@@ -179,3 +179,19 @@ def test_surprise_is_escaped_and_can_be_read_without_html():
 def test_session_05_bad_data(draw):
     with pytest.raises(ValueError, match="recib"):
         draw()
+
+
+def test_an_interval_is_as_long_as_it_says_and_orange_when_it_does_not_touch_the_line():
+    rows = {"sí": (0.7, 0.1, 1.3), "no": (0.2, -0.2, 0.6), "al revés": (-1.0, -1.5, -0.5), "por ver": None}
+    ax = plots.plot_intervals(rows, xlabel="bits", reference=("igual", 0), ends=("menos", "más"), sign=True)
+    bars = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 4]
+    assert [tuple(bar.get_xdata()) for bar in bars] == [row[1:] for row in rows.values() if row]
+    assert [same_color(bar.get_color(), plots.ORANGE) for bar in bars] == [True, False, True]
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(rows)
+    assert [text.get_text() for text in ax.texts] == ["+0,7", "+0,2", "−1,0", "?", " igual"]
+    assert ax.get_title(loc="left") == "← menos" and ax.get_title(loc="right") == "más →"
+    styled = plots.plot_intervals({"a": (2.0, 1.5, 2.5)}, xlabel="nats", styles={"a": (plots.RED, "s")}, digits=2)
+    assert same_color(styled.lines[0].get_color(), plots.RED) and styled.texts[0].get_text() == "2,00"
+    for bad in ({}, {"x": (3, 0, 1)}):
+        with pytest.raises(ValueError, match="el valor dentro"):
+            plots.plot_intervals(bad, xlabel="bits")

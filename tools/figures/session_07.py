@@ -2,7 +2,7 @@
 
 import re
 
-from course_utils import decoding, drawing, illustrations, instructions, recordings
+from course_utils import decoding, drawing, illustrations, instructions, plots, recordings
 from course_utils.illustrations.session_07 import cover
 from course_utils.models import load_model
 
@@ -51,8 +51,9 @@ def _losses(what: str) -> dict[str, tuple[float, float, float]]:
 
 def ordenes():
     """La pérdida en las órdenes: solo baja de verdad la de quien las contó."""
-    colors = [drawing.GREY, drawing.GREEN, drawing.ORANGE]
-    return illustrations.intervals(_losses("órdenes"), xlabel="Pérdida en las órdenes (nats por token)", colors=colors)
+    styles = {"base": (drawing.GREY, "s"), "solo respuestas": (drawing.GREEN, "o"), "todo": (drawing.ORANGE, "D")}
+    label = "Pérdida en las órdenes (nats por token)"
+    return plots.plot_intervals(_losses("órdenes"), xlabel=label, styles=styles, digits=2)
 
 
 def curva():

@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from functools import partial
 
 import bm25s
+import numpy as np
 import torch
 
 from course_utils._files import atomic_write
@@ -101,12 +103,15 @@ def lines(name: str) -> list[dict]:
 
 
 def search(passages: list[dict], questions: list[str], k: int) -> list[list[int]]:
-    """Los k pasajes mejores de cada pregunta, por BM25."""
+    """Los k pasajes mejores de cada pregunta, por BM25; a igual puntuación, el que va antes.
+
+    ``BM25.retrieve`` deja los empates a la biblioteca de números, y no en todas las máquinas salen en el mismo orden.
+    """
+    split = partial(bm25s.tokenize, stopwords="es", show_progress=False, return_ids=False)
     index = bm25s.BM25()
-    index.index(bm25s.tokenize([row["text"] for row in passages], stopwords="es", show_progress=False),
-                show_progress=False)  # fmt: skip
-    tokens = bm25s.tokenize(questions, stopwords="es", show_progress=False)
-    return index.retrieve(tokens, k=k, show_progress=False)[0].tolist()
+    index.index(split([row["text"] for row in passages]), show_progress=False)
+    scores = np.stack([index.get_scores(tokens) for tokens in split(questions)])  # (preguntas, pasajes)
+    return (-scores).argsort(axis=1, kind="stable")[:, :k].tolist()
 
 
 OPEN = {"respuesta": Text(40)}
