@@ -66,7 +66,6 @@ linkcheck_allow_unauthorized = False
 linkcheck_rate_limit_timeout = 30
 linkcheck_ignore = [
     rf"https://github\.com/{SLUG}/.+",
-    r"https://colab\.research\.google\.com/.*",
-    r"https://mybinder\.org/.*",
+    r"https?://(colab\.research\.google\.com|mybinder\.org)/.*",
 ]
 linkcheck_request_headers = {"*": {"User-Agent": "Mozilla/5.0 (compatible; comprueba los enlaces de un curso)"}}

@@ -13,6 +13,7 @@ ARITHMETIC = 0.005  # lo que pueden separarse dos cuentas que deben dar lo mismo
 
 # ---------------------------------------------------------------- datos
 def data_rules(book: Book) -> Iterator[Look]:
+    """Datos: de dónde salen, cómo se reparten y qué se repite entre las partes."""
     values = book.last("data")
     names = {"licence": "la licencia", "author": "quién los escribió", "source": "de dónde salen"}
     for key, name in names.items():
@@ -55,6 +56,7 @@ def _split_rules(book: Book) -> Iterator[Look]:
 
 # ---------------------------------------------------------------- decodificación (o elección)
 def decoding_rules(book: Book) -> Iterator[Look]:
+    """Decodificación: que se elija entre varias con una medida; quien no genera, que tenga control."""
     name, choices = "Decodificación", book.all("choice")
     if not book.generates and not choices:
         good = bool(book.all("compare"))
@@ -105,6 +107,7 @@ def decoding_rules(book: Book) -> Iterator[Look]:
 
 # ---------------------------------------------------------------- medida
 def measure_rules(book: Book) -> Iterator[Look]:
+    """Medida: con un plan delante, lo mismo antes y después, y que las cuentas cuadren."""
     name = "Medida"
     plan, measured = book.first("plan"), book.first("measure", "compare", "choice", "texts")
     early = plan is not None and (measured is None or plan < measured)

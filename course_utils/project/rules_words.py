@@ -15,6 +15,7 @@ COMMENT = 40  # palabras que comentan lo leído
 
 # ---------------------------------------------------------------- lectura
 def reading_rules(book: Book) -> Iterator[Look]:
+    """Lectura: seis textos sin escoger, lo que comparten con el entrenamiento y un comentario."""
     name, blocks = "Lectura", book.all("texts")
     block = max(blocks, key=lambda values: len(values.get("texts") or ()), default={})
     texts, seeds = block.get("texts") or [], block.get("seeds") or []
@@ -46,6 +47,7 @@ def reading_rules(book: Book) -> Iterator[Look]:
 
 # ---------------------------------------------------------------- honradez
 def honesty_rules(book: Book) -> Iterator[Look]:
+    """Honradez: los límites, y un resultado malo con su número."""
     name, values = "Honradez", book.last("finish")
     limits, bad = values.get("limits"), values.get("bad_result")
     remedy = "project.finish(limits=…, bad_result=…)."
@@ -59,6 +61,7 @@ def honesty_rules(book: Book) -> Iterator[Look]:
 
 # ---------------------------------------------------------------- presentación
 def presentation_rules(book: Book) -> Iterator[Look]:
+    """Presentación: ejecutado en orden, sin huecos, y con lo que hace falta para repetirlo."""
     name = "Presentación"
     straight = bool(book.counts) and list(book.counts) == list(range(1, len(book.counts) + 1))
     fix = "Reinicia el núcleo, ejecútalo entero y guárdalo."

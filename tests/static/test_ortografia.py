@@ -57,7 +57,9 @@ def comments(code: str) -> str:
 def texts() -> dict[str, str]:
     """Lo que se lee, por archivo."""
     found = {}
-    for path in tracked("*.md", "docs/*.md", "notebooks/*.md", "slides/*.md", "course_utils/**/*.md", "tools/**/*.md"):
+    for path in tracked(
+        "*.md", "docs/**/*.md", "notebooks/*.md", "slides/*.md", "course_utils/**/*.md", "tools/**/*.md"
+    ):
         text = path.read_text(encoding="utf-8")
         if path.name in NAMES:
             text = re.sub(r"^[-|].*$", "", text, flags=re.M)

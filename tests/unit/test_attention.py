@@ -311,7 +311,7 @@ def test_by_hand_equals_every_layer_of_the_embedded_encoder():
             project(states[layer]).unflatten(-1, (model.config.num_attention_heads, -1)).transpose(1, 2)
             for project in (attention.query, attention.key, attention.value)
         )
-        torch.testing.assert_close(attention_weights(q, k, mask), captured[layer], atol=1e-5, rtol=0)
+        torch.testing.assert_close(attention_weights(q, k, mask), captured[layer], atol=5e-5, rtol=0)
         hook = attention.register_forward_hook(lambda module, args, out, seen=seen: seen.append(out[0]))
         model(**inputs)
         hook.remove()

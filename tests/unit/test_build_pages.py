@@ -22,6 +22,7 @@ def copy(tmp_path):
     root = tmp_path / "un curso así"
     shutil.copytree(ROOT / pages.SOURCES, root / pages.SOURCES)
     shutil.copytree(ROOT / "notebooks" / "quizzes", root / "notebooks" / "quizzes")
+    shutil.copytree(ROOT / "docs" / "lab" / "tours", root / "docs" / "lab" / "tours")
     for file in ("pyproject.toml", pages.CITATION, pages.MAP, pages.GLOSSARY, pages.BIBLIOGRAPHY):
         shutil.copyfile(ROOT / file, root / file)
     if (ROOT / "slides").is_dir():

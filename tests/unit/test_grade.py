@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -301,8 +302,9 @@ def test_the_help_is_in_spanish(capsys):
 
 
 def test_correcting_does_not_change_where_temporary_files_go():
-    code = "import tempfile, course_utils.grade.command; print(tempfile.tempdir)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "None\n"
+    code = "import tempfile, course_utils.grade.command; print(tempfile.gettempdir())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == tempfile.gettempdir()
 
 
 # ---------------------------------------------------------------- el filtro
