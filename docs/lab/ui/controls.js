@@ -76,6 +76,7 @@ function control({ name, stops, help }, app) {
     }
     clear();
     app.setSettings({ [name]: value });
+    box.value = shown(value);
   }
 
   function clear() {
@@ -92,7 +93,7 @@ function control({ name, stops, help }, app) {
       slider, dice, helper, error),
     render(settings) {
       const value = settings[name];
-      if (document.activeElement !== box || parse(box.value) !== value) box.value = number(value, decimals(value)).replaceAll("\u202f", "");
+      if (document.activeElement !== box || parse(box.value) !== value) box.value = shown(value);
       clear();
       say(helper, name === "temperature" && value === 0 ? GREEDY : help);
       const word = name === "temperature" ? (value === 0 ? "voraz" : value === 1 ? "la del modelo" : "") : value === off ? "sin usar" : "";
@@ -103,6 +104,9 @@ function control({ name, stops, help }, app) {
     },
   };
 }
+
+/** Un valor como se escribe en su casilla: con coma y sin espacios. */
+const shown = (value) => number(value, decimals(value)).replaceAll("\u202f", "");
 
 const nearest = (stops, value) => stops.reduce((best, stop, k) => (Math.abs(stop - value) < Math.abs(stops[best] - value) ? k : best), 0);
 

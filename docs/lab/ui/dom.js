@@ -1,4 +1,4 @@
-// Lo justo para hacer elementos sin innerHTML: lo que alguien teclea o escribe el modelo entra siempre como texto.
+// Lo justo para hacer elementos sin escribir HTML: lo que alguien teclea o escribe el modelo entra siempre como texto.
 
 /**
  * Un elemento con sus atributos y lo que lleva dentro (textos o nodos; lo vacío se salta).

@@ -10,8 +10,10 @@ import { bits, rank } from "./measures.js";
 export function createPopover(app) {
   const panel = el("div", { class: "popover", role: "group", "aria-label": "Este token", hidden: true });
   let anchor = null;
+  let returning = false; // al devolver el foco a la ficha, el globo no vuelve a salir
 
   function show(chip, node) {
+    if (returning) return;
     anchor?.removeAttribute("aria-expanded");
     anchor = chip;
     anchor.setAttribute("aria-expanded", "true");
@@ -24,7 +26,9 @@ export function createPopover(app) {
     if (panel.hidden) return;
     panel.hidden = true;
     anchor?.removeAttribute("aria-expanded");
+    returning = true;
     if (focus) anchor?.focus({ preventScroll: true });
+    returning = false;
     anchor = null;
   }
 

@@ -32,6 +32,7 @@ export function createSession() {
     if (urgent) interrupt();
     const mine = epoch;
     pending += 1;
+    app.emit("error", null); // lo que se hace ahora deja atrás lo que falló antes
     setBusy(true);
     const done = tail.then(async () => {
       if (mine !== epoch) return undefined;
