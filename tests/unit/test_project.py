@@ -13,8 +13,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from course_utils import __main__, project
 from course_utils.models import load_model
-from course_utils.project import reading, repeat, review, training
+from course_utils.project import reading, repeat, review
 from course_utils.project.looks import NO, PERSON, YES
+from course_utils.project.training import FOLDER, base_hash
 from tools.training import project as recipe
 
 PROJECT = sorted((NOTEBOOKS / "proyecto").glob("*.ipynb"))
@@ -519,9 +520,9 @@ def test_the_adapters_measure_what_their_recipes_say(mini):
     short = {name: {"test": part["test"]} for name, part in parts.items()}
     base = recipe.bits(*mini, short)
     for name in recipe.WORKS:
-        stored = json.loads((training.FOLDER / name / "receta.json").read_text(encoding="utf-8"))
+        stored = json.loads((FOLDER / name / "receta.json").read_text(encoding="utf-8"))
         assert stored["seed"] == recipe.SEED and {k: stored[k] for k in recipe.OPTIONS} == recipe.OPTIONS
-        assert stored["model"] == training.base_hash()
+        assert stored["model"] == base_hash()
         found = recipe.bits(project.load_tuned(name), mini[1], short)
         for text in recipe.WORKS:
             assert math.isclose(stored["before"][text], base[text], abs_tol=2e-3)
