@@ -271,7 +271,7 @@ def problems(
         for k, (token, value, said) in enumerate(zip(recording.tokens, found, recording.logprobs, strict=True))
         if not abs(value - said) <= tolerance
     ]
-    return wrong or list(_wrong_choices(recording, model, tokenizer, logits) if choices else ())
+    return wrong or list(_wrong_choices(recording, model, tokenizer, logits, tolerance) if choices else ())
 
 
 @torch.inference_mode()
@@ -281,7 +281,9 @@ def _logits(model, ids: Sequence[int], last: int) -> torch.Tensor:
     return out.logits[0, -last - 1 : -1].float()
 
 
-def _wrong_choices(recording: Recording, model, tokenizer, logits: torch.Tensor) -> Iterator[str]:
+def _wrong_choices(
+    recording: Recording, model, tokenizer, logits: torch.Tensor, tolerance: float
+) -> Iterator[str]:
     settings, ids = recording.settings, list(recording.ids)
     if settings.get("scored"):
         return
@@ -300,6 +302,8 @@ def _wrong_choices(recording: Recording, model, tokenizer, logits: torch.Tensor)
         if scores[0, chosen] == -math.inf:
             yield f"el token {k}, {token!r}, está fuera de sus filtros: {recording.how}"
             return
+        if select is decoding.greedy and scores[0, again] - scores[0, chosen] <= tolerance:
+            continue  # un empate, que cada procesador resuelve a su manera
         if again != chosen:
             yield f"con {recording.how}, el token {k} es {_decode(tokenizer, [again])!r} y el grabado, {token!r}"
             return

@@ -448,7 +448,7 @@ def test_what_is_written_is_announced_and_drawings_have_a_table(lab):
     for section, columns in (("#text", 5), ("#candidates", 5)):
         lab.page.locator(section).get_by_text("Ver como tabla").click()
         table = lab.page.locator(f"{section} table")
-        assert table.locator("thead th").count() == columns
+        expect(table.locator("thead th")).to_have_count(columns)  # se llena al abrirla
         assert table.locator("tbody tr").count() == (45 if section == "#text" else 40)
 
 

@@ -20,9 +20,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import nbformat
+import psutil
 import pytest
 from absent import missing
 from cuadernos import NOTEBOOKS, ROOT, SESSIONS, STUDENT, read
+from jupyter_client import BlockingKernelClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import browser as browser_script
@@ -419,3 +421,38 @@ def test_every_html_writer_is_in_the_hostile_notebook():
     for path in (ROOT / "course_utils").rglob("*.py"):
         found = bool(pattern.search(path.read_text(encoding="utf-8")))
         assert found == (path.name in HTML_WRITERS), f"{path.name}: añádelo a HOSTILE_CELLS"
+
+
+# --- Una tarde larga ----------------------------------------------------------------------------------
+
+WRITES = """
+import torch
+from course_utils.models import load_model
+model, tokenizer = load_model("decoder")
+ids = tokenizer("Había una vez", return_tensors="pt")
+print(tokenizer.decode(model.generate(**ids, do_sample=False, max_new_tokens=20)[0]))
+"""
+
+
+def test_thirty_kernels_one_after_another_leave_nothing_behind(lab):
+    """Cada uno carga el modelo, escribe lo mismo y se cierra: ni procesos, ni archivos, ni memoria del servidor."""
+    lab.stop_kernels()
+    server, runtime = psutil.Process(lab.process.pid), lab.notebooks.parent / "runtime"
+    texts, memory, processes = set(), [], len(server.children(recursive=True))
+    files = len(list(runtime.iterdir()))
+    for _ in range(30):
+        kernel = lab.api("api/kernels", "POST")["id"]
+        client = BlockingKernelClient(connection_file=str(runtime / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=120)
+        said = []
+        client.execute_interactive(WRITES, timeout=300, output_hook=lambda m, said=said: said.append(m["content"]))
+        client.stop_channels()
+        texts.add("".join(content.get("text", "") for content in said))
+        lab.api(f"api/kernels/{kernel}", "DELETE")
+        memory.append(server.memory_full_info().uss / 1e6)
+    print("memoria del servidor (MB):", *(f"{mb:.1f}" for mb in memory[::5]), f"y {memory[-1]:.1f}")
+    assert len(texts) == 1 and texts.pop().startswith("Había una vez")
+    assert len(server.children(recursive=True)) == processes and len(list(runtime.iterdir())) == files
+    assert memory[-1] - memory[4] < 10  # los cinco primeros, de calentamiento

@@ -1,4 +1,11 @@
-"""La página del laboratorio en condiciones malas: un teléfono lento con mala red, y dos pestañas a la vez."""
+"""La página del laboratorio en condiciones malas: un teléfono lento con mala red, dos pestañas a la vez y una tarde.
+
+La tarde son diez minutos; con ``CURSO_TARDE=120``, dos horas.
+"""
+
+import os
+import random
+import time
 
 import pytest
 import torch
@@ -8,6 +15,8 @@ from playwright.sync_api import expect
 
 from course_utils.models import load_model
 
+BROWSER_ARGUMENTS = ["--js-flags=--expose-gc", "--enable-precise-memory-info"]
+MINUTES = float(os.environ.get("CURSO_TARDE", "10"))
 PROMPT = "Aquella noche, en la plaza,"
 TOKENS = 20
 
@@ -72,3 +81,48 @@ def test_two_tabs_write_at_once_without_mixing(browser, url, written):
     assert len(two.ids) - TOKENS == len(two.app("(app) => app.engine.tokenizer.encode('Querida suegra:')"))
     one.seen.assert_clean()
     one.close()
+
+
+def measure(lab: Lab) -> dict[str, float]:
+    """Lo que ocupa la página después de recoger lo que no usa."""
+    return lab.page.evaluate(
+        """async () => {
+            for (let i = 0; i < 5; i++) { gc(); await new Promise((done) => setTimeout(done, 50)); }
+            const { app } = await import(new URL("app.js", document.baseURI));
+            return { javascript: performance.memory.usedJSHeapSize / 1e6, motor: app.engine.memory().bytes / 1e6,
+                     elementos: document.querySelectorAll("*").length };
+        }"""
+    )
+
+
+@pytest.mark.timeout(60 * MINUTES + 600)
+def test_an_afternoon_of_use_does_not_fill_the_memory(browser, url):
+    """Como quien explora: escribe, sigue, vuelve, cambia de rama y de mandos y busca en haz, sin recargar."""
+    lab, rng = Lab(browser, url).open(), random.Random(0)
+    prompts = [PROMPT, "Había una vez", "Querida suegra:", "El coronel abrió la puerta y"]
+    seen, rounds, start = [], 0, time.monotonic()
+    while (spent := time.monotonic() - start) < 60 * MINUTES:
+        if len(seen) <= 10 * spent / (60 * MINUTES):
+            lab.write(PROMPT)
+            seen.append(measure(lab))
+            print(
+                f"{spent / 60:.0f} min, {rounds} vueltas:", {name: round(value, 1) for name, value in seen[-1].items()}
+            )
+        lab.write(f"{rng.choice(prompts)} {rng.randrange(1000)}")
+        lab.set("temperature", rng.choice(["0", "0,7", "1,3"]))
+        lab.set("topK", rng.choice(["0", "40"]))
+        lab.set("maxNewTokens", str(rng.randrange(5, 40)))
+        lab.run()
+        for _ in range(3):
+            lab.press("Atrás")
+        lab.page.locator("button.bar").nth(rng.randrange(5)).click()
+        lab.idle()
+        lab.run()
+        lab.page.wait_for_timeout(1000 * rng.uniform(0.5, 3))
+        rounds += 1
+    first, last = seen[1], seen[-1]
+    assert rounds > 5 * MINUTES
+    assert last["javascript"] - first["javascript"] < 5 and last["motor"] - first["motor"] < 5
+    assert last["elementos"] < 1.5 * first["elementos"]
+    lab.seen.assert_clean()
+    lab.close()

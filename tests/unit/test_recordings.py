@@ -134,6 +134,20 @@ def test_a_swapped_seed_is_named(mini, made):
         assert len(said) == 1 and f"semilla {seed}" in said[0]
 
 
+def test_a_greedy_tie_is_whatever_each_processor_says(mini):
+    """El segundo del podio vale si está a menos de la tolerancia; a más, no."""
+    model, tokenizer = mini
+    logits = recordings._logits(model, [*tokenizer("Había una vez").input_ids, 5], 1)
+    best, second = logits[0].topk(2).indices.tolist()
+    ids = tuple(tokenizer("Había una vez").input_ids)
+    found = recordings.Recording("x", "x", "mini", "Había una vez", {"max_new_tokens": 1}, None, ids, (second,),
+                                 recordings.pieces(tokenizer, ids, [second]), (0.0,), "2026-01-01")  # fmt: skip
+    for gap, wrong in ((0.009, 0), (0.011, 1)):
+        close = logits.clone()
+        close[0, second] = close[0, best] - gap
+        assert len(list(recordings._wrong_choices(found, model, tokenizer, close, 0.01))) == wrong
+
+
 def test_a_changed_prompt_is_named(mini, made):
     said = problems(altered(made["voraz"], prompt="Había una vez una reina"), *mini)
     assert said == ["el prompt 'Había una vez una reina' no da los ids grabados: lo han cambiado"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def command(work: Path, env: Mapping[str, str], arguments: list[str]) -> list[st
         f"--MappingKernelManager.cull_idle_timeout={IDLE}",
         "--MappingKernelManager.cull_interval=300",
         f"--TerminalManager.cull_inactive_timeout={IDLE}",
+        # Con puertos, dos servidores que arrancan un núcleo a la vez se los quitan, y uno de los dos núcleos muere.
+        "--KernelManager.transport=ipc",
     ]
     if not hub:
         options += ["--ServerApp.ip=0.0.0.0", "--ServerApp.open_browser=False"]
@@ -86,6 +89,8 @@ def main() -> None:
     except OSError as error:  # con el disco lleno se arranca igual, para poder borrar
         print(f"No he podido repartir los cuadernos ({error}). Libera espacio y reinicia el servidor.", flush=True)
     os.environ.update(environment(SHARED))
+    if "JUPYTER_RUNTIME_DIR" not in os.environ:  # de camino corto (el de un socket no pasa de 107) y solo de su dueño
+        os.environ["JUPYTER_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="curso-")
     os.chdir(work if work.is_dir() else Path.home())
     order = command(work if work.is_dir() else Path.home(), os.environ, sys.argv[1:])
     os.execv(order[0], order)  # noqa: S606
