@@ -3,11 +3,16 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import course_utils
+from tools.environment import MIN_PYTHON
+from tools.pins import parse_pins
 
 PACKAGE = Path(course_utils.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -28,3 +33,12 @@ def test_import_is_light():
         "import sys, course_utils; print({'torch', 'transformers', 'pandas'} & {m.split('.')[0] for m in sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_every_pin_installs_in_the_oldest_python():
+    """Con el 3.11 de Debian 12, una versión que pide 3.11.5 deja a pip buscando otra durante una hora."""
+    pins = parse_pins((PACKAGE.parent / "constraints.txt").read_text(encoding="utf-8"))
+    oldest = ".".join(map(str, (*MIN_PYTHON, 0)))
+    asked = {canonicalize_name(d.name): d.metadata["Requires-Python"] or "" for d in distributions()}
+    assert len(asked.keys() & pins.keys()) > 200
+    assert [name for name in pins if not SpecifierSet(asked.get(name, "")).contains(oldest)] == []
