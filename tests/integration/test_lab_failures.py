@@ -234,6 +234,33 @@ def test_the_tree_shares_what_is_read_and_lets_go_of_what_is_not_wanted(url, ope
     seen.assert_clean()
 
 
+def test_when_there_are_many_the_oldest_unused_are_let_go(url, open_page):
+    page, _ = open_page()
+    laboratorio.start(page, url, "auto")
+    found = page.evaluate(
+        """async () => {
+            const read = (...ids) => engine.extend(null, ids);
+            const [kept, old, used, last] = [await read(1, 2), await read(3, 4), await read(5, 6), await read(7, 8)];
+            const seen = [kept, kept.parent, old, old.parent, used, used.parent, last];
+            const on = () => seen.map((node) => node.logits !== null);
+            await read(5, 6, 60);
+            engine.trim(9, []);
+            const enough = [engine.nodes, on()]; // nueve caben
+            engine.trim(8, [kept]);
+            const { logits } = used;
+            const after = [engine.nodes, on(), (await read(5, 6)).logits === logits, (await read(3, 4)).depth];
+            engine.keep([]);
+            const long = await read(...Array(20).fill(9));
+            engine.trim(10, [long]); // no cabe, y no se suelta
+            return { enough, after, long: [engine.nodes, long.logits !== null] };
+        }"""
+    )
+    assert found["enough"] == [9, [True] * 7]
+    # Quedan el que se pide y su padre, y la rama que se usó la última, con los tres suyos.
+    assert found["after"] == [5, [True, True, False, False, True, True, False], True, 2]
+    assert found["long"] == [20, True]
+
+
 def test_reading_yields_to_the_page_and_can_be_cancelled(url, open_page):
     page, _ = open_page()
     laboratorio.start(page, url, False)

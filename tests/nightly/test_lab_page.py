@@ -120,9 +120,10 @@ def test_an_afternoon_of_use_does_not_fill_the_memory(browser, url):
         lab.run()
         lab.page.wait_for_timeout(1000 * rng.uniform(0.5, 3))
         rounds += 1
-    first, last = seen[1], seen[-1]
+    print(f"{rounds} vueltas; como mucho,", *(f"{name} {max(x[name] for x in seen):.1f}" for name in seen[0]))
     assert rounds > 5 * MINUTES
-    assert last["javascript"] - first["javascript"] < 5 and last["motor"] - first["motor"] < 5
-    assert last["elementos"] < 1.5 * first["elementos"]
+    # Sube mientras caben más nodos, hasta mil (39 MB); entonces se sueltan los viejos y vuelve a empezar.
+    for name, room in (("javascript", 45), ("motor", 45), ("elementos", 100)):
+        assert max(x[name] for x in seen) < seen[0][name] + room
     lab.seen.assert_clean()
     lab.close()

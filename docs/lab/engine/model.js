@@ -5,7 +5,7 @@ import { Model, readConfig } from "./forward.js";
 import { breather } from "./pause.js";
 import { fetchModel } from "./source.js";
 import { Tokenizer } from "./tokenizer.js";
-import { alive, keep, Node, release } from "./tree.js";
+import { alive, keep, Node, release, touch, trim } from "./tree.js";
 
 /**
  * Descarga (o saca de la caché), comprueba y prepara el modelo.
@@ -97,6 +97,7 @@ export class Engine {
     let done = 0;
     const known = () => (node ? node.children : this.#tree.roots).get(tokens[done]);
     for (let next; done < tokens.length && (next = known()); done++) node = next;
+    touch(this.#tree, node);
     onProgress(done, tokens.length);
     while (done < tokens.length) {
       const batch = tokens.slice(done, done + this.#model.rows);
@@ -108,6 +109,7 @@ export class Engine {
       onProgress(done, tokens.length);
       await breathe();
     }
+    touch(this.#tree, node);
     return node;
   }
 
@@ -119,5 +121,10 @@ export class Engine {
   /** Suelta todo menos esos nodos y sus antepasados. */
   keep(nodes) {
     keep(this.#tree, nodes);
+  }
+
+  /** Si hay más de `limit` nodos, suelta los que llevan más tiempo sin usarse; nunca esos ni sus antepasados. */
+  trim(limit, nodes) {
+    trim(this.#tree, limit, nodes);
   }
 }

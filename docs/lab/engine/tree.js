@@ -26,6 +26,7 @@ export class Node {
     this.logits = logits; // (V,), los del modelo, sin tocar
     this.state = state; // (capas, 3, E): consulta, clave y valor; null cuando se ha soltado
     this.logprob = parent ? parent.logits[token] - parent.logSum : NaN; // nats
+    this.used = this.id; // cuándo se usó por última vez: los ids que había dados
     (parent ? parent.children : tree.roots).set(token, this);
     tree.nodes++;
   }
@@ -81,6 +82,22 @@ export function release(tree, node) {
   }
   tree.nodes -= released;
   return released;
+}
+
+/** Apunta que se usan ahora ese nodo y sus antepasados: ninguno es más viejo que los que cuelgan de él. */
+export function touch(tree, node) {
+  for (; node; node = node.parent) node.used = tree.nextId;
+}
+
+/** Si hay más de `limit` nodos, suelta la mitad que lleva más tiempo sin usarse; nunca esos ni sus antepasados. */
+export function trim(tree, limit, nodes) {
+  if (tree.nodes <= limit) return 0;
+  for (const node of nodes) touch(tree, node);
+  const all = [...tree.roots.values()];
+  for (let i = 0; i < all.length; i++) all.push(...all[i].children.values());
+  const newest = all.map((node) => node.used).sort((a, b) => b - a);
+  const from = newest[limit >> 1];
+  return all.reduce((released, node) => released + (node.used < from ? release(tree, node) : 0), 0);
 }
 
 /** Suelta todo menos esos nodos y sus antepasados; devuelve cuántos ha soltado. */

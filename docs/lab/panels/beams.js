@@ -66,7 +66,7 @@ export function mount(container, app) {
 
   function show(base, tree, options, found = null) {
     const names = (ids) => ids.map((id) => app.engine.tokenizer.show(id));
-    const write = async (ids) => app.setNode(await app.engine.extend(base, ids));
+    const write = async (ids) => app.setNode(await app.engine.extend(null, [...app.engine.ids(base), ...ids]));
     parts.board.hidden = parts.table.hidden = false;
     drawTree(parts.board, { tree, found, names, write, root: lastWords(app, base) });
     parts.table.querySelector("table")?.remove();

@@ -42,6 +42,7 @@ export function mount(container, app) {
   container.append(el("h2", { text: "Adivina" }), el("p", { text: "Apuesta el siguiente token antes de ver lo que espera el modelo. Diez apuestas hacen una partida." }), parts.modes, parts.text, parts.form, parts.said, parts.after, parts.score);
 
   const node = () => (view.mode === "novel" ? view.game?.node : app.state.node);
+  app.inUse.push(() => view.game?.node);
   const context = () => app.engine.tokenizer.decode(app.engine.ids(node()));
   const shown = (id) => app.engine.tokenizer.show(id);
 

@@ -8,6 +8,8 @@ import { choose } from "./distribution.js";
 import { INITIAL, validate } from "./settings.js";
 import { createBranches, isPrefix } from "./branches-store.js";
 
+const MOST_NODES = 1000; // 39 MB: al pasar de aquí se sueltan los más viejos, que si hacen falta se leen otra vez
+
 export function createSession() {
   const listeners = new Map();
   const state = { prompt: "", promptNode: null, node: null, settings: { ...INITIAL }, busy: false, running: false };
@@ -17,7 +19,8 @@ export function createSession() {
   let epoch = 0;
   let controller = null;
 
-  const app = { engine: null, state, branches };
+  // inUse: funciones que dan el nodo, o nada, que un panel tiene a la vista y no se puede soltar.
+  const app = { engine: null, state, branches, inUse: [] };
 
   app.on = (event, listener) => {
     if (!listeners.has(event)) listeners.set(event, new Set());
@@ -45,6 +48,7 @@ export function createSession() {
         return undefined;
       } finally {
         controller = null;
+        app.engine.trim(MOST_NODES, [state.node, ...app.inUse.map((node) => node())].filter(Boolean));
       }
     });
     tail = done.finally(() => {
