@@ -65,8 +65,8 @@ def test_the_image(report):
     image = report["imagen"]
     assert image["usuario"] == "1000:100" and image["salud"] and image["salud_antes"]
     assert not image["soluciones"] and not image["escribibles"] and not image["clon"]
-    embedded = {path.parent.name for path in (ROOT / "course_utils" / "checkpoints").glob("*/model.safetensors")}
-    assert image["pesos"] == sorted(f"course_utils/checkpoints/{name}/model.safetensors" for name in embedded)
+    weights = (ROOT / "course_utils").rglob("*.safetensors")
+    assert image["pesos"] == sorted(path.relative_to(ROOT).as_posix() for path in weights)
     assert {"02_bucle_de_generacion.ipynb", "profundiza", "quizzes"} <= set(image["repartidos"])
     installed = parse_pins("\n".join(line.partition("+")[0] for line in image["versiones"] if "==" in line))
     pins = parse_pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))

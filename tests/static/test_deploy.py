@@ -330,9 +330,9 @@ def test_the_limits_hold_what_was_measured(monkeypatch):
 
 
 def test_the_class_was_whole():
-    """La tabla del aula no tiene un fallo; cuántas celdas, lo dice su encabezado."""
+    """La tabla del aula es de veinte personas, la sesión entera y sin un fallo."""
     room = MEASURED["aula"]
-    assert room["estudiantes"] == len(room["alumnado"])
+    assert room["estudiantes"] == len(room["alumnado"]) == 20 and not room["celdas"]
     assert not any(row["errores"] for row in room["alumnado"].values())
     assert room["reinicio"]["mismos_servidores"] and room["reinicio"]["celdas_con_el_hub_muerto"] > 0
 
