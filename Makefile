@@ -75,7 +75,9 @@ PYTEST := $(VENV_PYTHON) -m pytest -q
 # Un proceso por núcleo y un hilo en cada uno. Las celdas de un cuaderno van juntas y en orden.
 check test nightly colab: export OMP_NUM_THREADS := 1
 PARALLEL := -n auto --dist worksteal
-NBVAL := -n auto --dist loadfile --nbval --nbval-current-env --nbval-kernel-startup-timeout=180
+# Uno más que núcleos donde a ratos se espera a un navegador, a un núcleo de Jupyter o a otro proceso.
+JOBS = $(shell $(VENV_PYTHON) -c "import os; print(1 + os.cpu_count())")
+NBVAL = -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-kernel-startup-timeout=180
 
 check: env
 	$(VENV_PYTHON) -m ruff check .
@@ -86,7 +88,7 @@ check: env
 # Los cuadernos resueltos se ejecutan y se comparan donde no hay red: tools.offline falla si algo intenta salir.
 test: check
 	$(PYTEST) $(PARALLEL) -m slow tests/static tests/unit
-	$(PYTEST) $(PARALLEL) tests/integration
+	$(PYTEST) -n $(JOBS) --dist worksteal tests/integration
 	$(VENV_PYTHON) -m tools.offline $(PYTEST) $(NBVAL) notebooks/soluciones
 
 # El zip del aula y Colab necesitan red: sin ella se dice, y en integración continua es un fallo. Con «make» y no con
