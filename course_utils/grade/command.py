@@ -11,6 +11,9 @@ import multiprocessing
 import os
 import re
 import secrets
+import signal
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -84,6 +87,9 @@ def run(options: Options) -> list[str]:
         return _write(_all(submissions, exercises, options, state), exercises, options)
     except OSError as error:
         raise ValueError(_unwritable(options.output, error)) from error
+    except KeyboardInterrupt:
+        print("\nCortado. Lo corregido está guardado: la misma orden sigue donde iba.", file=sys.stderr)
+        raise
 
 
 def _unwritable(output: Path, error: OSError) -> str:
@@ -170,8 +176,10 @@ def _pool(pending: Mapping[str, Submission], exercises, options: Options):
     while left:
         batch = dict([next(iter(left.items()))]) if alone else dict(left)
         try:
-            with ProcessPoolExecutor(min(options.workers, len(batch)), context, _prepare, setup) as pool:
-                for future in as_completed(futures := {pool.submit(_one, s): k for k, s in batch.items()}):
+            with _at_once(ProcessPoolExecutor(min(options.workers, len(batch)), context, _prepare, setup)) as pool:
+                with _deaf():
+                    futures = {pool.submit(_one, s): k for k, s in batch.items()}
+                for future in as_completed(futures):
                     name, result = futures[future], future.result()
                     del left[name]
                     yield name, result
@@ -184,15 +192,45 @@ def _pool(pending: Mapping[str, Submission], exercises, options: Options):
             alone = True
 
 
+@contextlib.contextmanager
+def _at_once(pool: ProcessPoolExecutor):
+    """Como ``with pool``, pero si se corta no espera a lo que queda."""
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
+
+
+@contextlib.contextmanager
+def _deaf():
+    """Los procesos que se abren aquí no oyen Ctrl+C: lo oye quien los abre, y los cierra."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _HERE: dict = {}
 
 
 def _prepare(exercises, limits: sandbox.Limits, isolated: bool) -> None:
-    """Lo que tiene cada proceso que juzga. Al morir él, muere su caja."""
+    """Lo que tiene cada proceso que juzga. Al morir él, muere su caja; y él, cuando muere quien lo abrió."""
     import torch
 
+    threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(1)
     _HERE.update(exercises=exercises, box=sandbox.Sandbox(limits, isolated=isolated))
+
+
+def _follow() -> None:
+    """Se va con quien lo abrió, también si a ese lo mata el sistema: si no, se quedaría esperando para siempre."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _one(submission: Submission) -> Result:
