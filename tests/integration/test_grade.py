@@ -91,11 +91,11 @@ def test_killed_in_the_middle_and_resumed_it_writes_the_same(class_of_twelve):
     assert texts[0] == texts[1] and len(texts[0]) == len(ONLY) + 1
 
 
-def test_interrupted_it_says_how_to_go_on(class_of_twelve):
-    base, *_ = class_of_twelve
-    order = [sys.executable, "-m", "course_utils", "grade", base / "entregas", "--output", base / "cortada"]
+def test_interrupted_it_says_how_to_go_on(tmp_path):
+    entregas.write(tmp_path / "entregas", ("con_listas", "h_no_acaba_en_c"))  # la segunda tarda lo suyo
+    order = [sys.executable, "-m", "course_utils", "grade", tmp_path / "entregas"]
     with subprocess.Popen(order, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not list((base / "cortada").glob(".corregido/*.json")):
+        while not list((tmp_path / "entregas-notas").glob(".corregido/*.json")):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
