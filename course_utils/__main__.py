@@ -101,8 +101,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_grade(commands) -> None:
-    add = commands.add_parser("grade", help="corrige los cuadernos entregados", description=_GRADE).add_argument
-    add("carpeta", metavar="CARPETA", help="dónde están las entregas; también vale un zip")
+    usage = "python -m course_utils grade CARPETA [opciones]"
+    options = commands.add_parser("grade", help="corrige los cuadernos entregados", description=_GRADE, usage=usage)
+    add = options.add_argument
+    add("carpeta", metavar="CARPETA", nargs="?", help="dónde están las entregas; también vale un zip")
     add("--output", type=Path, metavar="CARPETA", help="dónde van las notas (por defecto, CARPETA-notas, al lado)")
     add("--sessions", nargs="+", metavar="SESIÓN", help="solo estas, por ejemplo 02 03 (por defecto, las entregadas)")
     add("--workers", type=int, default=1, metavar="N", help="cuántas entregas a la vez (por defecto, 1; 2 GB cada una)")
@@ -163,6 +165,10 @@ def _finetune(args) -> int:
 def _grade(args) -> int:
     from .grade import command
 
+    if args.carpeta is None and len(args.sessions or ()) > 1:  # «--sessions 02 entregas»: la última es la carpeta
+        args.carpeta = args.sessions.pop()
+    if not args.carpeta:
+        raise ValueError("Falta la carpeta de las entregas: python -m course_utils grade CARPETA.")
     return command.main(args)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import hmac
 import json
@@ -9,6 +11,9 @@ import multiprocessing
 import os
 import re
 import secrets
+import signal
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +30,11 @@ _LOOSE = (
     "SIN AISLAR: el código entregado se ha ejecutado con los permisos de quien corrige, que es lo que se pidió con "
     "--no-sandbox. Pudo leer sus archivos y las reglas."
 )
+
+
+_NAMES = "Antes de compartir esa carpeta, quita identidades.json y .corregido/: dicen quién es quién."
+# Lo que se mira y se pregunta, y no se le escribe a nadie en su página.
+_FOR_TEACHERS = re.compile(r"que no hace falta para contestar: míralo$|igual que la solución publicada$")
 
 
 @dataclass(frozen=True)
@@ -47,8 +57,9 @@ def main(args) -> int:
     """Atiende ``python -m course_utils grade``; devuelve el código de salida."""
     folder = Path(args.carpeta)
     output = args.output or folder.resolve().with_name(f"{folder.resolve().stem}-notas")
+    sessions = tuple(name for given in args.sessions or () for name in given.split(",") if name)
     options = Options(
-        folder, output, tuple(args.sessions or ()), args.notebooks, args.workers, args.timeout, args.decimal_comma,
+        folder, output, sessions, args.notebooks, args.workers, args.timeout, args.decimal_comma,
         args.moodle, args.anonymous, not args.no_sandbox,
     )  # fmt: skip
     found = run(options)
@@ -73,12 +84,23 @@ def run(options: Options) -> list[str]:
     state = options.output / ".corregido"
     try:
         state.mkdir(parents=True, exist_ok=True)
+        return _write(_all(submissions, exercises, options, state), exercises, options)
     except OSError as error:
-        raise ValueError(
-            f"No se puede escribir en {options.output} ({error.strerror}). Elige otra con --output."
-        ) from error
-    found = _all(submissions, exercises, options, state)
-    return _write(found, exercises, options)
+        raise ValueError(_unwritable(options.output, error)) from error
+    except KeyboardInterrupt:
+        print("\nCortado. Lo corregido está guardado: la misma orden sigue donde iba.", file=sys.stderr)
+        raise
+
+
+def _unwritable(output: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"No queda sitio en el disco de {output}. Lo corregido hasta aquí está guardado: libera espacio y repite "
+            "la misma orden, que sigue donde iba."
+        )
+    reason = {errno.EACCES: "no hay permiso", errno.EROFS: "ese disco es de solo lectura"}
+    reason |= {errno.ENOTDIR: "hay un archivo que se llama así", errno.EEXIST: "hay un archivo que se llama así"}
+    return f"No se puede escribir en {output}: {reason.get(error.errno, error.strerror)}. Elige otra con --output."
 
 
 def _sensible(options: Options) -> None:
@@ -88,8 +110,15 @@ def _sensible(options: Options) -> None:
         raise ValueError(f"--timeout {options.timeout}: tiene que ser un segundo por lo menos.")
     if os.name != "posix":
         raise ValueError("Corregir necesita Linux o macOS. En Windows, hazlo dentro de WSL.")
-    if options.folder.is_dir() and options.output.resolve() == options.folder.resolve():
-        raise ValueError("Las notas no pueden ir a la carpeta de las entregas. Elige otra con --output.")
+    if options.folder.is_dir() and options.output.resolve().is_relative_to(options.folder.resolve()):
+        raise ValueError(
+            "Las notas no pueden ir a la carpeta de las entregas ni dentro de ella: la próxima vez parecerían otra "
+            "entrega. Elige otra con --output."
+        )
+    if options.moodle and options.anonymous:
+        raise ValueError(
+            "--moodle dice a Moodle de quién es cada nota, y --anonymous lo quita: pide una cosa o la otra."
+        )
     if options.sandboxed and (reason := sandbox.why_not()):
         raise ValueError(
             f"No se puede aislar lo entregado, y sin aislar no se ejecuta: {reason}. Si te fías de todas las entregas, "
@@ -125,7 +154,7 @@ def _all(submissions: Sequence[Submission], exercises, options: Options, state: 
     """Los resultados, en el orden de las entregas; los que ya estaban guardados no se repiten."""
     from tqdm import tqdm
 
-    settings = f"{sorted(exercises)}|{options.timeout}|{options.sandboxed}"
+    settings = f"{sorted(map(repr, exercises.values()))}|{options.timeout}|{options.sandboxed}"
     keys = [results.key(submission, settings) for submission in submissions]
     found = {k: results.saved(state, k) for k in keys}
     pending = {k: s for k, s in zip(keys, submissions, strict=True) if found[k] is None}
@@ -147,8 +176,10 @@ def _pool(pending: Mapping[str, Submission], exercises, options: Options):
     while left:
         batch = dict([next(iter(left.items()))]) if alone else dict(left)
         try:
-            with ProcessPoolExecutor(min(options.workers, len(batch)), context, _prepare, setup) as pool:
-                for future in as_completed(futures := {pool.submit(_one, s): k for k, s in batch.items()}):
+            with _at_once(ProcessPoolExecutor(min(options.workers, len(batch)), context, _prepare, setup)) as pool:
+                with _deaf():
+                    futures = {pool.submit(_one, s): k for k, s in batch.items()}
+                for future in as_completed(futures):
                     name, result = futures[future], future.result()
                     del left[name]
                     yield name, result
@@ -161,15 +192,45 @@ def _pool(pending: Mapping[str, Submission], exercises, options: Options):
             alone = True
 
 
+@contextlib.contextmanager
+def _at_once(pool: ProcessPoolExecutor):
+    """Como ``with pool``, pero si se corta no espera a lo que queda."""
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
+
+
+@contextlib.contextmanager
+def _deaf():
+    """Los procesos que se abren aquí no oyen Ctrl+C: lo oye quien los abre, y los cierra."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _HERE: dict = {}
 
 
 def _prepare(exercises, limits: sandbox.Limits, isolated: bool) -> None:
-    """Lo que tiene cada proceso que juzga. Al morir él, muere su caja."""
+    """Lo que tiene cada proceso que juzga. Al morir él, muere su caja; y él, cuando muere quien lo abrió."""
     import torch
 
+    threading.Thread(target=_follow, daemon=True).start()
     torch.set_num_threads(1)
     _HERE.update(exercises=exercises, box=sandbox.Sandbox(limits, isolated=isolated))
+
+
+def _follow() -> None:
+    """Se va con quien lo abrió, también si a ese lo mata el sistema: si no, se quedaría esperando para siempre."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _one(submission: Submission) -> Result:
@@ -178,14 +239,14 @@ def _one(submission: Submission) -> Result:
 
 # ---------------------------------------------------------------- escribir
 def _write(found: Sequence[Result], exercises: Mapping[str, Exercise], options: Options) -> list[str]:
-    sessions = {session for result in found for session in result.sessions}
-    shown = [e for e in exercises.values() if e.session in sessions or options.sessions]
+    shown = _counted(found, exercises, asked=bool(options.sessions))
     similar = _alike(found, shown)
     if options.anonymous:
         found, similar = _hidden(found, similar, options.output)
     notes = {result.student: _notes(result, exercises, options) for result in found}
     isolation = _ISOLATED if options.sandboxed else _LOOSE
     _save(options.output / "notas.csv", "\ufeff" + tables.grades(found, shown, notes, comma=options.comma))
+    (options.output / "moodle.csv").unlink(missing_ok=True)  # el de otra vez, con otras notas o con nombres
     if options.moodle:
         _save(options.output / "moodle.csv", tables.moodle(found, shown, notes, comma=options.comma))
     folder = options.output / "paginas"
@@ -194,17 +255,40 @@ def _write(found: Sequence[Result], exercises: Mapping[str, Exercise], options: 
     for old in set(folder.glob("*.html")) - {folder / name for name in wanted.values()}:
         old.unlink()
     for result in found:
-        _save(folder / wanted[result.student], pages.feedback(result, shown, notes[result.student]))
-    _save(options.output / "informe.html", pages.report(found, shown, notes, similar, isolation))
+        told = [line for line in notes[result.student] if not _FOR_TEACHERS.search(line)]
+        _save(folder / wanted[result.student], pages.feedback(result, shown, _once(result, told)))
+    links = {student: f"{folder.name}/{name}" for student, name in wanted.items()}
+    _save(options.output / "informe.html", pages.report(found, shown, notes, similar, isolation, links))
+    books = {e.notebook: sum(e.notebook in result.books for result in found) for e in shown}
+    lost = [result for result in found if not result.verdicts]
     spent = sorted(result.seconds for result in found)
     return [
-        f"{len(found)} entregas, {len(shown)} ejercicios, {tables.most(shown)} puntos como mucho.",
+        f"{len(found)} entregas, {len(shown)} ejercicios, {tables.most(shown)} puntos como mucho. Cuentan los de "
+        f"{', '.join(f'{book} ({count})' for book, count in books.items()) or 'ningún cuaderno'}.",
+        *([f"Sin nota, porque no se ha podido corregir nada: {len(lost)}. El aviso dice por qué."] if lost else []),
         f"Segundos por entrega: {_number(spent[len(spent) // 2])} de mediana y {_number(spent[-1])} la que más.",
         f"Con avisos: {sum(bool(lines) for lines in notes.values())}. Respuestas que se parecen: {len(similar)}.",
         f"Las notas están en {options.output / 'notas.csv'}; el informe, en informe.html; una página por persona, en "
         "paginas/.",
+        *([_NAMES] if options.anonymous else []),
         *([] if options.sandboxed else [f"⚠ {_LOOSE}"]),
     ]
+
+
+def _counted(found: Sequence[Result], exercises: Mapping[str, Exercise], *, asked: bool) -> list[Exercise]:
+    """Los ejercicios que cuentan: los de los cuadernos que ha entregado alguien.
+
+    De una sesión que se pidió y no ha entregado nadie, todos.
+    """
+    books = {book for result in found for book in result.books}
+    sessions = {e.session for e in exercises.values() if e.notebook in books}
+    return [e for e in exercises.values() if e.notebook in books or (asked and e.session not in sessions)]
+
+
+def _once(result: Result, lines: Sequence[str]) -> list[str]:
+    """Los avisos que la página no dice ya en su ejercicio."""
+    said = {f"{number}: {verdict.received}" for number, verdict in result.verdicts.items()}
+    return [line for line in lines if line not in said]
 
 
 def _number(value: float) -> str:
@@ -268,6 +352,10 @@ def _hidden(found: Sequence[Result], similar, output: Path) -> tuple[list[Result
 
 
 def _save(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(text.encode("utf-8", "replace"))
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -7,13 +7,14 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from . import unzip
 from .reading import MAX_FILE
 
 _MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)$", re.DOTALL)
+_MOODLE_FOLDER = re.compile(r"^(?:.*[/:])?[^/:]*_\d+_assignsubmission_[a-z]+_?/?", re.DOTALL)
 _CLASSROOM = re.compile(r"^(?P<name>[^\d].*?) - (?P<rest>.+\.ipynb)$", re.DOTALL | re.IGNORECASE)
 _COPY = re.compile(r"^(copia de|copy of)\s*|[\s_]*\(\d+\)$|[\s_-]+(copia|copy)\d*$", re.IGNORECASE)
 _SKIPPED = re.compile(r"__MACOSX|\..+|Thumbs\.db|desktop\.ini|.+\.(csv|ods|xlsx?)", re.IGNORECASE)  # nadie los entrega
@@ -74,12 +75,21 @@ def gather(
     found = list(_walk(base) if base.is_dir() else _inside(base.read_bytes(), (), base.name, 0))
     if not found:
         raise ValueError(f"En {base} no hay ningún cuaderno ni ningún zip. Busca archivos .ipynb o .zip.")
-    people: dict[str, Submission] = {}
-    for student, ident, file in _owners(found, looks_like, stems):
-        mine = people.setdefault(student, Submission(student))
-        mine.ident = mine.ident or ident
-        mine.files.append(file)
-    return [people[name] for name in sorted(people, key=lambda n: (_plain(n), n))]
+    return sorted(_people(_owners(found, looks_like, stems)), key=lambda s: (_plain(s.student), s.student))
+
+
+def _people(owned) -> list[Submission]:
+    """Una entrega por persona. En Moodle, el número distingue a quienes se llaman igual: sale detrás de su nombre."""
+    people: dict[tuple[str, str], Submission] = {}
+    for student, ident, file in owned:
+        people.setdefault((student, ident), Submission(student, ident)).files.append(file)
+    for student, ident in list(people):
+        same = [other for name, other in people if name == student and other]
+        if len(same) > 1 and ident:
+            people[student, ident].student = f"{student} ({ident})"
+        elif len(same) == 1 and not ident:  # lo mismo, una vez con número y otra sin él
+            people[student, same[0]].files += people.pop((student, "")).files
+    return list(people.values())
 
 
 # ---------------------------------------------------------------- recorrer
@@ -92,7 +102,7 @@ def _walk(base: Path, parts: tuple[str, ...] = ()):
         return
     for entry in entries:
         here, path = (*parts, _printable(entry.name)), Path(entry.path)
-        if _SKIPPED.fullmatch(entry.name):
+        if _SKIPPED.fullmatch(entry.name) and not _MOODLE.match(entry.name):
             continue
         if entry.is_symlink():
             yield _Found(here, File("/".join(here), None, "es un enlace a otro sitio, y no se sigue"))
@@ -144,11 +154,11 @@ def _inside(raw: bytes, parts: tuple[str, ...], name: str, depth: int):
         for path, content, why in unzip.members(io.BytesIO(raw), MAX_FILE):
             count += 1
             inner = tuple(map(_printable, path.parts))
-            where = f"{name}:{'/'.join(inner)}"
+            where = f"{name}:{'/'.join(inner)}" if inner else name
             if content is not None and path.suffix.lower() == ".zip":
                 yield from _inside(content, (*parts, *inner[:-1], inner[-1][:-4]), where, depth + 1)
             else:
-                yield _Found((*parts, *inner), File(where, content, why))
+                yield _Found((*parts, *(inner or ("",))), File(where, content, why))
     except unzip.Refused as error:
         yield _Found((*parts, ""), File(name, None, str(error)))
         return
@@ -171,7 +181,7 @@ def _owners(found: list[_Found], looks_like, stems):
         if owner is None:
             rest.append(item)
         else:
-            yield *owner, item.file
+            yield *owner, replace(item.file, path=_MOODLE_FOLDER.sub("", item.file.path) or item.file.path)
     yield from _split(rest, (), looks_like, stems)
 
 
@@ -225,5 +235,6 @@ def _stem(item: _Found, parts: tuple[str, ...], stems: Sequence[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Para ordenar: sin tildes ni mayúsculas."""
-    return "".join(c for c in unicodedata.normalize("NFD", name.casefold()) if not unicodedata.combining(c))
+    """Para ordenar: sin tildes ni mayúsculas, y la eñe detrás de la ene."""
+    plain = unicodedata.normalize("NFD", name.casefold().replace("ñ", "n\uffff"))
+    return "".join(c for c in plain if not unicodedata.combining(c))

@@ -184,6 +184,8 @@ def _stop(told: dict) -> Stopped:
 
 
 _LATE, _SILENT = "no ha acabado a tiempo", "ha dejado de contestar"
+_ENDLESS = "Busca un bucle que no termine: prueba tu función con un ejemplo pequeño e imprime en cada vuelta."
+_GONE = "Tu función tiene que acabar con return: quita lo que cierre Python, como exit(), y lo que lea o escriba fuera."
 _NO_HINT = "Prueba tu función en otra celda con un ejemplo pequeño."
 
 
@@ -202,7 +204,8 @@ def judge(sandbox: Sandbox, exercise: str, cells: list[dict], function: str) -> 
     count = len(checks.EXERCISES[exercise])
     problems = remote.problems if remote is not None else ()
     if reason:
-        return Verdict(0, "cortado", 0, count, received=reason, problems=problems)
+        hint = _ENDLESS if reason == _LATE or reason.startswith("gastó") else _GONE
+        return Verdict(0, "cortado", 0, count, received=reason, hint=hint, problems=problems)
     if outcomes is None:
         return Verdict(0, "pendiente", 0, count, problems=problems)
     passed = sum(outcome.received is None for outcome in outcomes)

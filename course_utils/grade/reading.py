@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .. import checks
 from . import slicing
-from .course import Exercise
+from .course import Exercise, cell
 
 MAX_FILE = 20 * 2**20
 MAX_CELLS, MAX_CODE = 5000, 2**20
@@ -38,10 +39,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Notebook:
-    """Lo leído: las respuestas, por número, y lo que conviene saber del cuaderno."""
+    """Lo leído: las respuestas, por número, de qué cuadernos del curso son y lo que conviene saber."""
 
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
-    sessions: tuple[str, ...] = ()
+    books: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -89,17 +90,18 @@ def read(cells: list[dict], exercises: Mapping[str, Exercise]) -> Notebook:
         if attempt is not None:
             attempts[exercise.number] = attempt
     books = {exercises[number].notebook for number in attempts}
-    known = {exercise.cell for exercise in exercises.values()}
-    strange = sorted({c["id"] for c in cells if c["id"].startswith("ejercicio-") and c["id"] not in known})
+    known, named = {cell(number) for number in checks.EXERCISES}, {c["id"] for c in cells}
+    strange = sorted(name for name in named - known if name.startswith("ejercicio-"))
     if strange:
         notes.append(f"de otra edición del curso: tiene {', '.join(strange[:5])}, que ya no existe")
-    if not attempts and not strange:
+    if not attempts and named & known:
+        notes.append("es de una sesión que ahora no se corrige")
+    elif not attempts and not strange:
         notes.append("no es un cuaderno de este curso, o no le queda ningún ejercicio")
     for exercise in exercises.values():
         if exercise.notebook in books and exercise.number not in attempts:
             notes.append(f"{exercise.number}: falta su celda")
-    sessions = sorted({exercises[number].session for number in attempts})
-    return Notebook(attempts, tuple(sessions), tuple(notes))
+    return Notebook(attempts, tuple(sorted(books)), tuple(notes))
 
 
 def _attempt(cells, sources, found, exercise: Exercise) -> Attempt | None:
@@ -122,8 +124,7 @@ def _attempt(cells, sources, found, exercise: Exercise) -> Attempt | None:
     if len(named) > 1 or len(defined) > 1:
         notes.append(f"{exercise.number}: hay {max(len(named), len(defined))} celdas; cuenta la última")
     if not defined:
-        broken = [k for k in named if slicing.parse(sources[k]) is None]
-        why = "la celda no es Python válido" if broken else "la celda no define la función pedida"
+        why = _broken(sources[named[-1]]) or "la celda no define la función pedida"
         return Attempt(exercise.number, sources[named[-1]], function, (), (*notes, f"{exercise.number}: {why}"))
     before = [k for k in defined if checked and k <= checked[-1]]
     last = (before or defined)[-1]
@@ -132,6 +133,17 @@ def _attempt(cells, sources, found, exercise: Exercise) -> Attempt | None:
     if risky:
         notes.append(f"{exercise.number}: usa {', '.join(risky)}, que no hace falta para contestar: míralo")
     return Attempt(exercise.number, sources[last], function, _pieces(sources, chosen), tuple(notes))
+
+
+def _broken(source: str) -> str:
+    """En qué línea deja de ser Python; vacío si lo es."""
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        return f"la celda no es Python válido: mira la línea {error.lineno or 1}"
+    except (ValueError, RecursionError, MemoryError):
+        return "la celda no es Python válido"
+    return ""
 
 
 def _reached(source: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,15 +18,16 @@ from .judging import Verdict, judge
 from .sandbox import Sandbox
 
 MISSING = Verdict(0, "falta")
+_NOT_THERE = "Ejecuta esa celda en tu cuaderno: la función tiene que quedar definida y llamarse como pide el enunciado."
 
 
 @dataclass
 class Result:
-    """Lo corregido de una persona: por ejercicio, el veredicto y el código; y los avisos, cada uno con su archivo."""
+    """Lo corregido de una persona: cuadernos, veredicto y código de cada ejercicio, y avisos con su archivo."""
 
     student: str
     ident: str = ""
-    sessions: list[str] = field(default_factory=list)
+    books: list[str] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -50,7 +52,7 @@ def grade(submission: Submission, exercises: Mapping[str, Exercise], sandbox: Sa
             result.notes += [(file.path, note) for note in attempt.notes]
             if verdict.kind == "cortado":
                 result.notes.append((file.path, f"{number}: {verdict.received}"))
-        result.sessions = sorted({*result.sessions, *notebook.sessions})
+        result.books = sorted({*result.books, *notebook.books})
     result.seconds = time.perf_counter() - start
     return result
 
@@ -74,7 +76,7 @@ def _notebook(file: File, exercises, result: Result) -> reading.Notebook:
 def _verdict(sandbox: Sandbox, attempt: reading.Attempt, exercise: Exercise) -> Verdict:
     """El veredicto; sin ejecutar nada si no hay función o es el hueco tal cual."""
     if not attempt.cells:
-        return Verdict(0, "sin resolver", received="No hay ninguna función que llamar.")
+        return Verdict(0, "sin resolver", received=attempt.notes[-1].partition(": ")[2], hint=_NOT_THERE)
     if normal(attempt.source, attempt.function) == normal(exercise.stub, exercise.function):
         return Verdict(0, "pendiente")
     return judge(sandbox, exercise.number, list(attempt.cells), attempt.function)
@@ -92,9 +94,13 @@ def key(submission: Submission, settings: str) -> str:
 
 def save(folder: Path, name: str, result: Result) -> None:
     """Guarda un resultado de una vez: o está entero o no está."""
-    temporary = folder / f"{name}.tmp"
-    temporary.write_text(json.dumps(asdict(result), ensure_ascii=False), encoding="utf-8")
-    os.replace(temporary, folder / f"{name}.json")
+    temporary = folder / f"{name}.{os.getpid()}.tmp"
+    try:
+        temporary.write_text(json.dumps(asdict(result), ensure_ascii=False), encoding="utf-8")
+        os.replace(temporary, folder / f"{name}.json")
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def saved(folder: Path, name: str) -> Result | None:

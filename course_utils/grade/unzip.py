@@ -20,7 +20,8 @@ class Refused(ValueError):
 def members(source, biggest: int) -> Iterator[tuple[PurePosixPath, bytes | None, str]]:
     """Lo que hay en un zip: (ruta, contenido, aviso). El contenido es ``None`` si no se lee, y el aviso dice por qué.
 
-    Nunca escribe en el disco. ``biggest`` es el tope de cada archivo, contado al descomprimir y no según el índice.
+    De lo que no se puede seguir, la ruta es la vacía. Nunca escribe en el disco. ``biggest`` es el tope de cada
+    archivo, contado al descomprimir y no según el índice.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def members(source, biggest: int) -> Iterator[tuple[PurePosixPath, bytes | None,
                 continue
             path = _path(entry)
             if path is None:
-                yield PurePosixPath("fuera"), None, "lleva dentro una ruta que sale de la carpeta"
+                yield PurePosixPath(), None, "lleva dentro una ruta que sale de la carpeta"
                 continue
             if stat.S_ISLNK(entry.external_attr >> 16):
                 yield path, None, "lleva dentro un enlace"

@@ -78,10 +78,10 @@ def test_killed_in_the_middle_and_resumed_it_writes_the_same(class_of_twelve):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)
         started = juzgadas.descendants(process.pid)
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()  # solo a él, como haría el sistema cuando falta memoria
     done = len(list((base / "otra").glob(".corregido/*.json")))
     assert 3 <= done < len(ONLY) and not (base / "otra" / "notas.csv").exists()
-    for _ in range(100):  # la caja muere con quien la abrió
+    for _ in range(100):  # quien juzga y su caja mueren con quien los abrió
         if not any(Path(f"/proc/{pid}").exists() for pid in started):
             break
         time.sleep(0.1)
@@ -89,6 +89,18 @@ def test_killed_in_the_middle_and_resumed_it_writes_the_same(class_of_twelve):
     assert graded(base / "entregas", base / "otra").read_bytes() == notes.read_bytes()
     texts = [{p.name: p.read_bytes() for p in (base / o).rglob("*.html")} for o in ("notas", "otra")]
     assert texts[0] == texts[1] and len(texts[0]) == len(ONLY) + 1
+
+
+def test_interrupted_it_says_how_to_go_on(tmp_path):
+    entregas.write(tmp_path / "entregas", ("con_listas", "h_no_acaba_en_c"))  # la segunda tarda lo suyo
+    order = [sys.executable, "-m", "course_utils", "grade", tmp_path / "entregas"]
+    with subprocess.Popen(order, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list((tmp_path / "entregas-notas").glob(".corregido/*.json")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "la misma orden sigue donde iba" in said and "Traceback" not in said
 
 
 def test_verdicts_in_the_box_are_those_of_check():

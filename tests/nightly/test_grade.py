@@ -51,31 +51,48 @@ def test_sixty_submissions_get_their_grade_and_twice_the_same(tmp_path):
     assert (tmp_path / "una" / "notas.csv").read_bytes() == (tmp_path / "otra" / "notas.csv").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def quick():
+    """Una caja con cuatro segundos por ejercicio, ya arrancada."""
+    with sandbox.Sandbox(sandbox.Limits(4)) as opened:
+        opened.fork().close()
+        opened.end()
+        yield opened
+
+
+# Lo que dejarían, si pudieran, las hostiles.
+TRACES = ("/tmp/basura0", "/tmp/dentro", "/dev/shm/x", "/tmp/curso-prueba", "/dev/shm/curso-prueba")
+
+
 @pytest.mark.parametrize("name", entregas.HOSTILE)
-def test_the_machine_is_the_same_after_a_hostile_one(name, box, tmp_path):
+def test_the_machine_is_the_same_after_a_hostile_one(name, quick, tmp_path):
     exercises = course.load()
     entregas.write(tmp_path / "entregas", (name,))
     others = [Path.home() / ".curso-centinela", tmp_path / "de-otra-persona.ipynb", Path("/tmp/curso-centinela")]
     for path in others:
         path.write_text(json.dumps({"cells": []}))
     (submission,) = gather.gather(tmp_path / "entregas", lambda raw: [])
-    quick = sandbox.Sandbox(sandbox.Limits(4))
-    with quick:
-        quick.fork().close()
-        quick.end()
-        watched = [tmp_path, entregas.ROOT]
-        before = juzgadas.files(*watched), dict(os.environ), juzgadas.descendants()
-        start = time.perf_counter()
-        result = results.grade(submission, exercises, quick)
-        spent = time.perf_counter() - start
-        after = juzgadas.files(*watched), dict(os.environ), juzgadas.descendants()
+    watched = [tmp_path, entregas.ROOT / "course_utils", entregas.ROOT / "notebooks"]
+    look = lambda: (juzgadas.files(*watched), juzgadas.belongings(), juzgadas.descendants())  # noqa: E731
+    before, own = look(), juzgadas.descendants(os.getppid())[os.getpid()]
+    start = time.perf_counter()
+    result = results.grade(submission, exercises, quick)
+    spent = time.perf_counter() - start
+    after = look()
     try:
         assert all(verdict.points == 0 for verdict in result.verdicts.values()) and result.verdicts
-        assert after[0] == before[0] and after[1] == before[1] and all(path.exists() for path in others)
+        assert after[0] == before[0] and all(path.exists() for path in others)
+        assert after[1] == before[1]
         assert set(after[2]) == set(before[2]), "ha quedado un proceso, o ha caído el que esperaba"
+        assert not [trace for trace in TRACES if Path(trace).exists()]
         grown = sum(after[2].values()) - sum(before[2].values())
-        print(f"{name}: {spent:.1f} s, {grown / 1024:+.0f} MiB")
-        assert grown < 64 * 1024
+        mine = juzgadas.descendants(os.getppid())[os.getpid()] - own
+        print(
+            f"{name}: {spent:.1f} s; iguales {len(after[0])} archivos, {len(after[1]['entorno'])} variables, "
+            f"{after[1]['descriptores']} descriptores y {len(after[2])} procesos; caja {grown / 1024:+.1f} MiB, "
+            f"quien juzga {mine / 1024:+.1f} MiB"
+        )
+        assert grown < 64 * 1024 and mine < 64 * 1024
     finally:
         for path in others:
             path.unlink(missing_ok=True)
@@ -107,13 +124,24 @@ def apply_temperature(logits, t):
         "fork": os.fork, "socket": socket.socket, "kill": lambda: os.kill(1, 0),
         "exec": lambda: os.execv("/bin/true", ["x"]),
         "memory": lambda: open("/proc/1/mem", "rb").read(1), "own": lambda: open("/proc/self/mem", "r+b"),
-        "pid1": lambda: os.listdir("/proc/1/fd"),
+        "pid1": lambda: [os.readlink("/proc/1/fd/" + n) for n in os.listdir("/proc/1/fd")],
     }.items():
         try:
             call()
             seen[name] = "puede"
         except OSError as error:
             seen[name] = type(error).__name__
+    lines = [line.split() for line in open("/proc/self/status")]
+    status = {line[0]: line[1] for line in lines if len(line) > 1}
+    seen["status"] = [status[name + ":"] for name in ("NoNewPrivs", "Seccomp", "CapEff", "CapBnd")]
+    limits = {line[:25].strip(): line[26:46].strip() for line in open("/proc/self/limits")}
+    names = ("Max cpu time", "Max file size", "Max core file size", "Max processes", "Max open files")
+    seen["limits"] = [limits[name] for name in names]
+    seen["memory limit"] = limits["Max address space"].isdigit() and int(limits["Max address space"]) < 2**36
+    seen["network"] = [line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line]
+    mounts = [line.split() for line in open("/proc/self/mountinfo")]
+    kept = ("/proc", "/dev/")  # lo que pone el sistema, y cada dispositivo
+    seen["writable"] = [m[4] for m in mounts if "ro" not in m[5].split(",") and not m[4].startswith(kept)]
     seen["others"] = [p for p in os.listdir("/proc") if p.isdigit() and int(p) not in (1, os.getpid())]
     return seen
 """
@@ -123,6 +151,7 @@ def apply_temperature(logits, t):
         channel = judging._Until(opened.fork(), 120)
         cells = [{"name": "<celda>", "source": code, "keep": [0, 1]}]
         seen = judging.ask(channel, "2.1", cells, "apply_temperature")(1, 2)
+        channel.channel.close()
         opened.end()
     allowed = {"seen": seen.pop("devices") < 20, "own": seen.pop("own")}
     assert allowed["seen"]
@@ -139,5 +168,10 @@ def apply_temperature(logits, t):
         "exec": "PermissionError",
         "memory": "PermissionError",
         "pid1": "PermissionError",
+        "status": ["1", "2", "0000000000000000", "0000000000000000"],
+        "limits": ["30", "0", "0", "0", "64"],
+        "memory limit": True,
+        "network": ["lo"],
+        "writable": [],
         "others": [],
     }

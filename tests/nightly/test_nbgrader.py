@@ -134,7 +134,7 @@ def test_what_nbgrader_releases_is_the_students_notebook(course, task):
             assert one.source == re.sub(r"(\.\./)+quizzes/", "quizzes/", published[one.id].source)
         elif kind.grade:
             assert published[one.id].source in one.source and kind.points == 2
-    assert not re.search("BEGIN|END SOL|HIDDEN|sys.modules", json.dumps([c.source for c in released.cells]))
+    assert not re.search(r"(BEGIN|END) (SOL|HID)|del sys\.modules", json.dumps([c.source for c in released.cells]))
 
 
 # --- Corregir ---------------------------------------------------------------------------------------

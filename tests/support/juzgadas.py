@@ -81,6 +81,18 @@ def files(*folders: Path) -> dict:
     return found
 
 
+def belongings() -> dict[str, object]:
+    """Lo de este proceso que no debería cambiar: entorno, carpeta, descriptores, hilos y señales."""
+    status = dict(x.split(":", 1) for x in Path("/proc/self/status").read_text().splitlines() if ":" in x)
+    return {
+        "entorno": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "carpeta": os.getcwd(),
+        "descriptores": len(os.listdir("/proc/self/fd")),
+        "hilos": int(status["Threads"]),
+        "señales": [status[name].strip() for name in ("SigBlk", "SigIgn", "SigCgt")],
+    }
+
+
 def descendants(pid: int | None = None) -> dict[int, int]:
     """Los procesos que dependen de este, y la memoria de cada uno, en KiB."""
     parents, memory = {}, {}

@@ -56,13 +56,16 @@ def test_without_the_notebooks_of_the_course_it_says_so(tmp_path):
 
 
 # ---------------------------------------------------------------- repartir
+PEOPLE = ["Ángel", "nadia", "Nora", "ñu", "Zoe"]  # la eñe va detrás de la ene
+
+
 @pytest.mark.parametrize(
     ("names", "people"),
     [
         (["ana.ipynb", "luis_02_bucle_de_generacion.ipynb"], {"ana": 1, "luis": 1}),
         (
             ["02_bucle_de_generacion_eva.ipynb", "02_bucle_de_generacion (1).ipynb"],
-            {"eva": 1, "02_bucle_de_generacion (1)": 1},
+            {"02_bucle_de_generacion (1)": 1, "eva": 1},
         ),
         (["Ana/02.ipynb", "Luis/02.ipynb"], {"Ana": 1, "Luis": 1}),
         (["grupo A/Ana/02.ipynb", "grupo A/Luis/02.ipynb"], {"grupo A/Ana": 1, "grupo A/Luis": 1}),
@@ -73,10 +76,19 @@ def test_without_the_notebooks_of_the_course_it_says_so(tmp_path):
         (["Pérez Ana_12_assignsubmission_file_02.ipynb"], {"Pérez Ana": 1}),
         (["Eva Ruiz - 02_bucle_de_generacion.ipynb", "Eva Ruiz - Copia de 02.ipynb"], {"Eva Ruiz": 2}),
         (["a; rm -rf x.ipynb", "-n.ipynb"], {"a; rm -rf x": 1, "n": 1}),
+        # En Moodle hay quien se llama igual, y quien tiene un nombre que empieza por un punto.
+        (
+            ["Ana_12_assignsubmission_file_/02.ipynb", "Ana_13_assignsubmission_file_/02.ipynb"],
+            {"Ana (12)": 1, "Ana (13)": 1},
+        ),
+        (["Ana_12_assignsubmission_file_/02.ipynb", "Ana - 02.ipynb"], {"Ana": 2}),
+        ([".._Ander_12_assignsubmission_file_/02.ipynb", ".cache/02.ipynb"], {".._Ander": 1}),
+        (["Zoe.ipynb", "ñu.ipynb", "Nora.ipynb", "nadia.ipynb", "Ángel.ipynb"], dict.fromkeys(PEOPLE, 1)),
     ],
 )
 def test_files_are_dealt_out_to_people(tmp_path, names, people):
-    assert whose(written(tmp_path, *names)) == people
+    found = whose(written(tmp_path, *names))
+    assert found == people and list(found) == list(people)
 
 
 def test_several_notebooks_of_one_person_make_one_row(tmp_path):
@@ -93,11 +105,9 @@ def test_zips_are_read_inside_and_never_written(tmp_path):
         zipped({"a/02.ipynb": raw, "../sale.ipynb": raw, "otro.zip": zipped({"b.ipynb": b"{}"})})
     )
     (found,) = gather.gather(folder, command._looks(EXERCISES))
-    assert found.student == "Ana" and sorted(f.why for f in found.files) == [
-        "",
-        "",
-        "lleva dentro una ruta que sale de la carpeta",
-    ]
+    why = "lleva dentro una ruta que sale de la carpeta"
+    assert found.student == "Ana" and sorted(f.why for f in found.files) == ["", "", why]
+    assert [f.path for f in found.files if f.why] == ["Ana.zip"]
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["Ana.zip", "entregas"]
 
 
@@ -139,6 +149,17 @@ def read(made) -> reading.Notebook:
 def test_what_is_not_a_notebook_is_said_in_spanish(raw):
     with pytest.raises(reading.Unreadable, match=r"no es|está"):
         reading.from_bytes(raw)
+
+
+def test_a_notebook_of_another_session_is_not_of_another_edition():
+    some = {number: e for number, e in EXERCISES.items() if e.session == "03"}
+    found = reading.read(reading.from_bytes(json.dumps(session_02()).encode()), some)
+    assert found.attempts == {} and found.notes == ("es de una sesión que ahora no se corrige",)
+
+
+def test_code_that_is_not_python_says_in_which_line():
+    found = read(session_02("x = 1\ndef apply_temperature(logits, t)\n    return 1\n")).attempts["2.1"]
+    assert found.notes == ("2.1: la celda no es Python válido: mira la línea 2",)
 
 
 @pytest.mark.parametrize(
@@ -225,15 +246,26 @@ NAME = '<img src=x onerror="alert(1)">'
 
 def sample(name=NAME) -> Result:
     wrong = Verdict(0, "sin resolver", 1, 5, "Pide <b>", "He <script>", "Mira <i>")
-    return Result(name, "77", ["02"], {"2.1": Verdict(2, "resuelto", 5, 5), "2.3": wrong}, {}, [("a.ipynb", "<u>")])
+    return Result(
+        name,
+        "77",
+        ["02_bucle_de_generacion"],
+        {"2.1": Verdict(2, "resuelto", 5, 5), "2.3": wrong},
+        {},
+        [("a.ipynb", "<u>")],
+    )
 
 
 def test_pages_escape_everything_and_say_the_first_hint():
     shown = [e for e in EXERCISES.values() if e.session == "02"]
     text = pages.feedback(sample(), shown, ["<u>"])
+    assert "2.2" not in text and "1 de 2 ejercicios resueltos, 2 puntos de 4." in text  # el 2.2 es de otro cuaderno
     assert not re.search(r"<(img|script|b|i|u)\b", text) and "Mira &lt;i&gt;" in text and "Cumple 1 de 5" in text
-    report = pages.report([sample()], shown, {NAME: ["<u>"]}, [alike.Pair("2.1", NAME, "b", 1.0)], "x")
+    pairs, links = [alike.Pair("2.1", NAME, "b", 1.0)], {NAME: 'paginas/"a".html'}
+    report = pages.report([sample()], shown, {NAME: ["<u>"]}, pairs, "x", links)
     assert not re.search(r"<(img|script|u)\b", report) and "iguales" in report
+    assert 'href="paginas/&quot;a&quot;.html"' in report and "2 de 6" not in report
+    assert "<td>2.1</td><td>02_bucle_de_generacion (1)</td><td>1</td><td>0</td>" in report
 
 
 def test_grades_have_a_row_a_student_and_nothing_a_spreadsheet_runs():
@@ -245,6 +277,54 @@ def test_grades_have_a_row_a_student_and_nothing_a_spreadsheet_runs():
     assert rows[1] == ["'=1+1", "", "2", "", "0", "2", "33,33", "'@x"] and rows[2][-1] == "uno · dos"
     rows = list(csv.reader(io.StringIO(tables.moodle(found, shown, notes, comma=False))))
     assert rows[2][:4] == ["Participante 77", "Ñ;a", "33.33", "100.00"]
+    # Los que busca Moodle, en español (mod/assign/feedback/offline): sin el de la fecha, rechaza la hoja.
+    assert {"Identificador", "Calificación", "Última modificación (calificación)"} < set(rows[0])
+    assert len({len(row) for row in rows}) == 1 and rows[1][4] == ""
+
+
+def test_whoever_could_not_be_graded_gets_no_grade_and_is_told_kindly():
+    shown, lost = [EXERCISES["2.1"]], Result("Ana", "7", notes=[("a.ipynb", "está vacío")])
+    (_, row) = csv.reader(io.StringIO(tables.grades([lost], shown, {"Ana": ["x"]}, comma=False)))
+    assert row == ["Ana", "", "", "", "x"]
+    (_, row) = csv.reader(io.StringIO(tables.moodle([lost], shown, {"Ana": ["x"]}, comma=False)))
+    assert row[:3] == ["Participante 7", "Ana", ""]
+    text = pages.feedback(lost, shown, ["a.ipynb: está vacío"])
+    assert "No quiere decir que esté mal" in text and "entrégalo otra vez" in text and "tu función" not in text
+    assert "sin corregir" in pages.report([lost], shown, {"Ana": []}, [], "x", {"Ana": "a.html"})
+
+
+def test_the_total_is_that_of_the_notebooks_somebody_handed_in():
+    zero, books = Verdict(0, "pendiente"), ["02_bucle_de_generacion"]
+    found = [Result("Ana", books=books, verdicts={"2.1": zero}), Result("Luis")]
+    numbers = lambda exercises, asked: [e.number for e in command._counted(found, exercises, asked=asked)]  # noqa: E731
+    assert numbers(EXERCISES, False) == ["2.1", "2.3"]
+    some = {number: e for number, e in EXERCISES.items() if e.session in ("02", "05")}
+    assert numbers(some, True) == ["2.1", "2.3", *(e.number for e in some.values() if e.session == "05")]
+
+
+def test_a_page_does_not_say_what_is_for_the_teacher(tmp_path, monkeypatch):
+    found = sample("Ana")
+    found.verdicts["2.3"] = Verdict(0, "cortado", received="no ha acabado a tiempo", hint="Busca un bucle.")
+    found.sources = {"2.3": EXERCISES["2.3"].solution}
+    risky = "2.1: usa os, que no hace falta para contestar: míralo"
+    found.notes = [("a.ipynb", risky), ("a.ipynb", "2.3: no ha acabado a tiempo"), ("b.docx", "no es un cuaderno")]
+    said = command._write([found], EXERCISES, command.Options(tmp_path, tmp_path, anonymous=True))
+    assert any("identidades.json" in line for line in said)
+    report = (tmp_path / "informe.html").read_text("utf-8")
+    (page,) = (path.read_text("utf-8") for path in (tmp_path / "paginas").glob("*.html"))
+    for text in (risky, "2.3: igual que la solución publicada", "2.3: no ha acabado a tiempo"):
+        assert text in report and text not in page
+    assert "archivo 2: no es un cuaderno" in page and "Qué ha pasado: no ha acabado a tiempo." in page
+    assert not re.search(r"\bAna\b", report + page + (tmp_path / "notas.csv").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("pendiente", "Escribe tu respuesta"), ("falta", "cópiala"), ("resuelto", "¡Enhorabuena!"), ("cortado", "acabar")],
+)
+def test_each_state_says_what_to_do(kind, said):
+    found = Result("Ana", books=["02_bucle_de_generacion"], verdicts={"2.1": Verdict(2 * (kind == "resuelto"), kind)})
+    assert said in pages.feedback(found, [EXERCISES["2.1"]], [])
 
 
 def test_pages_have_safe_and_different_names():
@@ -273,6 +353,12 @@ def test_pseudonyms_are_stable_and_their_key_is_apart(tmp_path):
         (["llena", "--timeout", "0"], "--timeout 0"),
         (["llena", "--sessions", "77"], "No hay ejercicios de la sesión 77"),
         (["llena", "--output", "llena"], "no pueden ir a la carpeta"),
+        (["llena", "--output", "llena/notas"], "ni dentro de ella"),
+        (["llena", "--output", "texto.txt"], "hay un archivo que se llama así"),
+        (["llena", "--moodle", "--anonymous"], "pide una cosa o la otra"),
+        ([""], "Falta la carpeta"),
+        (["--sessions", "02"], "Falta la carpeta"),
+        (["--sessions", "02,77", "llena"], "No hay ejercicios de la sesión 77"),
         (["llena", "--notebooks", "vacia"], "--notebooks"),
     ],
 )
@@ -285,6 +371,36 @@ def test_bad_input_is_said_in_spanish_before_running_anything(tmp_path, monkeypa
     monkeypatch.setattr(command, "_pool", lambda *_: pytest.fail("ha ejecutado algo"))
     assert main(["grade", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_the_folder_may_come_after_the_sessions(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "run", lambda options: seen.append((options.folder.name, options.sessions)) or [])
+    for arguments in (["--sessions", "02", "03", "llena"], ["llena", "--sessions", "02,03"]):
+        assert main(["grade", *arguments]) == 0
+    assert seen == [("llena", ("02", "03"))] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "repite la misma orden"),
+        (PermissionError(13, "Permission denied"), "no hay permiso"),
+    ],
+)
+def test_a_disk_that_does_not_take_it_is_said_in_spanish(tmp_path, monkeypatch, capsys, error, said):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(sandbox, "why_not", lambda: "")
+    monkeypatch.setattr(command, "_pool", lambda pending, *_: ((key, Result("ana")) for key in pending))
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    order = ["grade", str(written(tmp_path / "llena", "ana.ipynb"))]
+    assert main(order) == 1
+    assert said in capsys.readouterr().err
+    monkeypatch.undo()
+    assert not list((tmp_path / "llena-notas").rglob("*.tmp"))
+    assert len(list((tmp_path / "llena-notas" / ".corregido").iterdir())) == 1
 
 
 def test_without_isolation_it_refuses_and_says_how_to_go_on(tmp_path, monkeypatch, capsys):
