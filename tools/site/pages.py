@@ -22,7 +22,9 @@ def part_of(session: pages.Session) -> str:
 def render_map(root: Path = ROOT) -> str:
     """El mapa del curso: una línea por sesión, con sus minutos, y los índices con los que el sitio se ordena."""
     sessions = pages.read_sessions(root)
-    text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n"
+    routes = paths.to_site(pages.render_routes(sessions, "TOUR"), pages.MAP, root)
+    routes = routes.replace("[recorrido 02](TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
+    text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n## Por dónde ir\n\n{routes}\n\n"
     for part, (_, why) in PARTS.items():
         own = [session for session in sessions if part_of(session) == part]
         rows = "".join(
@@ -36,7 +38,12 @@ def render_map(root: Path = ROOT) -> str:
         for session in sessions
         if session.deep
     )
-    return text + f"## Profundiza\n\nLo que no cabe en su hora, en cuadernos que se sostienen solos.\n\n{deep}"
+    colab = f"[ábrela en Colab]({paths.colab('notebooks/proyecto/plantilla.ipynb', root)})"
+    project = paths.to_site(pages.PROJECT.format(badge=colab), pages.MAP, root)
+    return (
+        text + f"## Profundiza\n\nLo que no cabe en su hora, en cuadernos que se sostienen solos.\n\n{deep}\n"
+        f"## Trabajo final\n\n{project}\n"
+    )
 
 
 def render_toctrees(root: Path = ROOT) -> str:
