@@ -29,12 +29,13 @@ def render_map(root: Path = ROOT) -> str:
         own = [session for session in sessions if part_of(session) == part]
         rows = "".join(
             f"| [{session.heading}](/sesiones/{session.stem}.ipynb) | {session.duration} "
-            f"| {', '.join(e.number for e in pages.all_exercises(session))} |\n"
+            f"| {', '.join(e.number for e in session.exercises)} |\n"
             for session in own
         )
         text += f"## {part}\n\n{why}\n\n| Sesión | Duración | Ejercicios |\n|---|---|---|\n{rows}\n"
     deep = "".join(
-        f"- [{session.code} · {session.deep.title}](/profundiza/{session.stem}.ipynb): {session.deep.duration}\n"
+        f"- [{session.code} · {session.deep.title}](/profundiza/{session.stem}.ipynb): {session.deep.duration}; "
+        f"ejercicios {', '.join(e.number for e in session.deep.exercises)}\n"
         for session in sessions
         if session.deep
     )
