@@ -105,6 +105,10 @@ Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.to
 responden."""
 
 
+SHAPES = """\
+**Las letras de las formas.** B: textos del lote; T: posiciones (S, las de lo que se lee, si T son las de lo que se
+escribe); V: tokens del vocabulario; D: números de un vector (con cabezas delante, los de una cabeza); H: números del
+estado de una red recurrente y, en la Profundiza de la 01, cabezas."""
 COUNTS = ("Cero", "Una", "Dos", "Tres", "Cuatro", "Cinco", "Seis", "Siete", "Ocho", "Nueve", "Diez", "Once", "Doce")
 
 
@@ -376,7 +380,7 @@ def render_glossary(root: Path = ROOT) -> str:
     return (
         WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
         "sesión en que se explican. Volver al [mapa del curso](README.md).\n\n"
-        "| Español | Inglés | Qué es | Sesión |\n|---|---|---|---|\n" + "".join(rows)
+        f"{SHAPES}\n\n| Español | Inglés | Qué es | Sesión |\n|---|---|---|---|\n" + "".join(rows)
     )
 
 

@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlunsplit
 
 from . import ROOT, browser, exit_code
 
@@ -35,6 +36,10 @@ NAMES = ("cuaderno", "diapositiva", "sitio", "laboratorio")
 VIEW, WIDTH, LIMIT = {"width": 1280, "height": 800}, 960, 150_000  # lo que se ve, lo que mide la imagen y sus bytes
 NOTEBOOK, HEADING = "02_bucle_de_generacion", "2. Cuatro líneas"
 SLIDE = 6
+
+
+def address(port: int, path: str = "") -> str:
+    return urlunsplit(("http", f"127.0.0.1:{port}", path, "", ""))
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -48,7 +53,7 @@ def serve(folder: Path) -> Iterator[str]:
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield address(server.server_port, "/")
         server.shutdown()
 
 
@@ -76,7 +81,7 @@ def jupyterlab(folder: Path) -> Iterator[tuple[str, str]]:
     own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "ajustes"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "espacios")}
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.root_dir=notebooks", "--no-browser", f"--port={port}"]
     command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    url = f"http://127.0.0.1:{port}"
+    url = address(port)
     with log.open("wb") as out:
         env = os.environ | own | {"JUPYTER_TOKEN": token}
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)

@@ -73,7 +73,8 @@ def render_glossary(root: Path = ROOT) -> str:
     )
     return (
         "# Glosario\n\nLos términos del curso, en español y en inglés, con la sesión en que se explican. En las "
-        f"páginas de las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n```{{glossary}}\n{entries}```\n"
+        f"páginas de las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n{pages.SHAPES}\n\n"
+        f"```{{glossary}}\n{entries}```\n"
     )
 
 
