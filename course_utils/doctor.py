@@ -131,7 +131,7 @@ def check_packages(
             continue  # es de quien mantiene el curso
         found, problem = versions.get(canonicalize_name(needed.name)), imports.get(needed.name)
         fits = found is not None and needed.specifier.contains(found, prereleases=True)
-        detail = f"{found or 'no está instalado'} (hace falta {needed.specifier})"
+        detail = (found or "no está instalado") + (f" (hace falta {needed.specifier})" if needed.specifier else "")
         detail += f", pero no se puede importar: {problem}"[:200] if found and problem else ""
         again = "--force-reinstall " if fits else ""
         remedy = f'Repite «make env» o «python -m pip install {again}"{needed.name}{needed.specifier}"».'

@@ -38,7 +38,20 @@ REMEDY = "Ejecuta «make notebooks» o, si solo cambian las páginas, «python -
 # Requisitos y usos que valen para todo el curso; los de cada sesión los dice su cuaderno.
 REQUIREMENTS = """\
 Leer código de Python y haber visto qué es una red neuronal. No hace falta saber nada de Transformers: se empieza en la
-sesión 01. Cada sesión se apoya en las anteriores; lo que pide cada una está en su sección."""
+sesión 01. Lo que pide cada sesión está al principio de la suya."""
+ROUTES = """\
+| Si… | Haz, en este orden | Sáltate |
+|---|---|---|
+| tienes una tarde | el [recorrido 02]({tour}) del laboratorio; el apartado 1 de la \
+[01](01_encoder_y_decoder.ipynb); la [02](02_bucle_de_generacion.ipynb) y la [03](03_generate.ipynb), \
+enteras: unas {evening} horas | lo demás |
+| das clase | elige un [plan](../slides/GUIA_DOCENTE.md#elige-tu-plan), de tres horas a doce sesiones, y lee \
+[el día antes](../slides/GUIA_DOCENTE.md#el-día-antes-de-cada-sesión) | lo que tu plan no nombra |
+| lo quieres todo | de la A1 a la A3, de la 01 a la 09 y el [trabajo final](#trabajo-final): unas {all} horas y una \
+tarde; cada Profundiza, tras su sesión: {deep} horas más | nada; con prisa, las de letra |
+
+De las que siguen a la 05, escoge: la 06 pide la 01 y la 04; la 07, la 04 y la 05; la 08, la 03 y la 05; la 09, la
+05. El trabajo final se puede empezar tras la 05."""
 LICENCES = """\
 - El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
@@ -92,6 +105,10 @@ Los enlaces externos están en un solo archivo, [enlaces.toml](fuente/enlaces.to
 responden."""
 
 
+SHAPES = """\
+**Las letras de las formas.** B: textos del lote; T: posiciones (S, las de lo que se lee, si T son las de lo que se
+escribe); V: tokens del vocabulario; D: números de un vector (con cabezas delante, los de una cabeza); H: números del
+estado de una red recurrente y, en la Profundiza de la 01, cabezas."""
 COUNTS = ("Cero", "Una", "Dos", "Tres", "Cuatro", "Cinco", "Seis", "Siete", "Ocho", "Nueve", "Diez", "Once", "Doce")
 
 
@@ -286,7 +303,8 @@ def render_map(root: Path = ROOT) -> str:
             f"| [{notebook}]({notebook}) | {links.colab_badge(f'notebooks/{notebook}', root)} |\n"
         )
     lines += [
-        "\nAdemás: [trabajo final](#trabajo-final) · [glosario](GLOSARIO.md) · [bibliografía](BIBLIOGRAFIA.md) · "
+        f"\n## Por dónde ir\n\n{render_routes(sessions, links.tour('02', root))}\n\n",
+        "Además: [trabajo final](#trabajo-final) · [glosario](GLOSARIO.md) · [bibliografía](BIBLIOGRAFIA.md) · "
         "[licencias y cómo citar](#licencias-y-cómo-citar) · [haz tuyo el curso](#haz-tuyo-el-curso)\n\n",
         f"## Qué hace falta saber\n\n{REQUIREMENTS}\n\n",
         *(render_session(session, trains, root) for session in sessions),
@@ -295,6 +313,20 @@ def render_map(root: Path = ROOT) -> str:
         f"## Haz tuyo el curso\n\n{FORK}\n",
     ]
     return "".join(lines)
+
+
+def render_routes(sessions: list[Session], tour: str) -> str:
+    """Por dónde ir según el tiempo que se tenga; las horas son las que suman los cuadernos."""
+
+    def hours(durations: list[str]) -> str:
+        return COUNTS[round(sum(int(text.split()[0]) for text in durations) / 60)].lower()
+
+    return ROUTES.format(
+        tour=tour,
+        evening=hours([session.duration for session in sessions if session.code in ("02", "03")]),
+        all=hours([session.duration for session in sessions]),
+        deep=hours([session.deep.duration for session in sessions if session.deep]),
+    )
 
 
 def all_exercises(session: Session) -> tuple[Exercise, ...]:
@@ -348,7 +380,7 @@ def render_glossary(root: Path = ROOT) -> str:
     return (
         WARNING.format(f"{SOURCES}/mapa.toml") + "# Glosario\n\nLos términos del curso, en español y en inglés, con la "
         "sesión en que se explican. Volver al [mapa del curso](README.md).\n\n"
-        "| Español | Inglés | Qué es | Sesión |\n|---|---|---|---|\n" + "".join(rows)
+        f"{SHAPES}\n\n| Español | Inglés | Qué es | Sesión |\n|---|---|---|---|\n" + "".join(rows)
     )
 
 

@@ -216,7 +216,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             agrees(_top_k, (LOGITS[:1], 3), (THREE[1:2], 2)),
             (
                 "Prueba con una sola fila, de forma (1, v).",
-                "Trabaja en la última dimensión y conserva la forma (b, v).",
+                "Trabaja en la última dimensión y conserva la forma (B, V).",
             ),
         ),
         Rule(

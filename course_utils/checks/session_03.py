@@ -241,7 +241,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
             agrees(_top_p, (LOGITS[1:], 0.9), (THREE[:1], 0.6)),
             (
                 "Prueba con una sola fila, de forma (1, v).",
-                "Deja las operaciones en la última dimensión y conserva la forma (b, v).",
+                "Deja las operaciones en la última dimensión y conserva la forma (B, V).",
             ),
         ),
         Rule(

@@ -96,12 +96,12 @@ def _ends(*cases: tuple):
 EXERCISES: dict[str, tuple[Rule, ...]] = {
     "6.1": (
         Rule(
-            "Devuelve un vector por fila, (B, H)",
+            "Devuelve un vector por fila, (B, D)",
             _one_per_row,
             (
                 "Mira la forma de lo que devuelves: de cada fila del lote, un solo vector.",
-                "states es (B, T, H). La media se hace a lo largo de T, que es la dimensión 1, y esa desaparece.",
-                "states.sum(1) es (B, H). La máscara, que es (B, T), se hace (B, T, 1) con mask[..., None].",
+                "states es (B, T, D). La media se hace a lo largo de T, que es la dimensión 1, y esa desaparece.",
+                "states.sum(1) es (B, D). La máscara, que es (B, T), se hace (B, T, 1) con mask[..., None].",
             ),
             symptoms=(RuntimeError,),
         ),
@@ -129,7 +129,7 @@ EXERCISES: dict[str, tuple[Rule, ...]] = {
                 agrees(_mean, _batch("0011", "0111")),
                 hinted(
                     agrees(_mean, _batch("01", hidden=1), _batch("1", hidden=4), _batch("101", "011", "111", "110")),
-                    "Prueba con una fila sola, con un token solo y con H = 1.",
+                    "Prueba con una fila sola, con un token solo y con D = 1.",
                     "No des por hecho ningún tamaño: ni squeeze() ni números escritos.",
                     "(states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)",
                 ),

@@ -74,7 +74,7 @@ def pooled(tokens: Sequence[str], vectors, real: Sequence[bool]) -> Axes:
     ----------
     tokens : sequence of str
         Las T fichas, relleno incluido.
-    vectors : (T, H) array
+    vectors : (T, D) array
         Unos cuantos números de cada una.
     real : sequence of bool
         Cuáles son de verdad.

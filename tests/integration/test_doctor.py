@@ -106,6 +106,12 @@ def test_bad_package(installed, imports, status, detail, remedy):
     assert len(only(results, "ok")) == 2 + (status == "ok")
 
 
+def test_a_package_without_a_range_asks_for_none():
+    """El paquete del curso se pide a sí mismo con sus extras, sin versión."""
+    (result,) = doctor.check_packages(["torch[extra]"], GOOD, {"torch": ""})
+    assert result.detail == GOOD["torch"]
+
+
 @pytest.fixture
 def broken(tmp_path):
     """Una carpeta con un torch falso que hace de todo menos importarse."""

@@ -218,6 +218,18 @@ def test_accessibility_and_width(site, serve, open_page, kind):
 BAD = ("serious", "critical")
 
 
+def test_no_page_is_wider_than_a_phone(site, serve, open_page):
+    page, seen = open_page(serve(site) + "index.html", viewport={"width": 390, "height": 844})
+    wide = {}
+    for path in sorted(site.glob("**/*.html")):
+        name = path.relative_to(site).as_posix()
+        if name.split("/")[0] not in ("lab", "_static", "diapositivas"):
+            page.goto(serve(site) + name)
+            wide[name] = page.evaluate("document.documentElement.scrollWidth")
+    assert {name: width for name, width in wide.items() if width > 390} == {}
+    seen.assert_clean()
+
+
 def test_it_also_works_from_a_file(site, open_page):
     """Como en el paquete del aula: sin servidor se busca, se contesta y se llega al laboratorio de un solo archivo."""
     page, seen = open_page((site / "search.html").as_uri() + "?q=nucleo")

@@ -29,6 +29,7 @@ PARTS = (
 )
 GENERAL = (
     "Índice",
+    "Elige tu plan",
     "Usar la guía en diez minutos",
     "Preparación general",
     "Si algo falla",
@@ -110,6 +111,51 @@ def test_every_exercise_is_graded_with_its_function():
     assert set(graded) == set(EXERCISES)
     core = [number for number in graded if number[0].isdigit()]  # los de las sesiones con letra, optativas, no suman
     assert f"Son {len(core)} ejercicios: {2 * len(core)} puntos" in GUIDE
+
+
+# --- Los planes -------------------------------------------------------------------------------------
+
+
+def ends(session: str, column: int) -> list[tuple[int, int]]:
+    """Los intervalos de una columna del plan de una sesión; lo que se salta no tiene."""
+    cells = [row[column] for row in rows(part(session, "Plan minuto a minuto"))]
+    return [tuple(map(int, cell.split("–"))) for cell in cells if cell != "se salta"]
+
+
+@every_session
+def test_both_columns_of_a_plan_fill_their_minutes(session):
+    for column, total in ((0, 60), (1, 40)):
+        spans = ends(session, column)
+        assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])] and spans[-1][1] == total
+
+
+def test_the_four_plans_add_up():
+    """Los minutos de cada plan, con las sesiones que dice y su columna; los del taller, además, fila a fila."""
+    plans = {name: cells for name, *cells in rows(cut(GUIDE, 2, "Elige tu plan"))}
+    core = [session for session in SESSIONS if "01" <= session <= "05"]
+    given = {"5 × 60": core, "5 × 40": core, "12 × 60": SESSIONS, "taller de tres horas": core[1:]}
+    assert set(plans) == set(given)
+    workshop = rows(cut(GUIDE, 3, "El taller, minuto a minuto"))
+    spans = [tuple(map(int, span.split("–"))) for span, _ in workshop]
+    for name, sessions in given.items():
+        what, column, total = plans[name]
+        edges = sorted(sessions, key=SESSIONS.index)
+        assert f"de la {edges[0]} a la {edges[-1]}" in what
+        if name == "taller de tres horas":
+            assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
+            minutes = spans[-1][1]
+            lessons = [(what[3:5], end - start) for (start, end), (_, what) in zip(spans, workshop, strict=True)]
+            lessons = [lesson for lesson in lessons if lesson[0].isdigit()]
+            assert lessons == [(session, ends(session, 1)[-1][1]) for session in edges]
+        else:
+            minutes = sum(ends(session, ("«60 min»", "«40 min»").index(column))[-1][1] for session in edges)
+            assert name == f"{len(edges)} × {minutes // len(edges)}"
+        assert total == f"{minutes} minutos", name
+
+
+def test_every_session_has_its_drawing_for_the_board():
+    said = re.search(r"\*\*El dibujo para la pizarra.+?(?=\n\n)", GUIDE, re.S)[0]
+    assert re.findall(r"\b(A\d|\d\d): ", said) == SESSIONS
 
 
 # --- Lo que cita existe -----------------------------------------------------------------------------

@@ -67,6 +67,24 @@ def sections() -> dict[str, str]:
     return dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
 
 
+def test_the_routes_add_up_and_ask_for_what_each_session_asks():
+    """Las horas, sumadas otra vez con lo que mide cada fuente; lo que pide cada sesión de después, en su línea."""
+    text = " ".join(sections()["Por dónde ir"].split())
+
+    def hours(*patterns: str) -> float:
+        found = {path for pattern in patterns for path in (ROOT / pages.SOURCES).glob(pattern)}
+        return sum(measure(path).minutes for path in found) / 60
+
+    words = {2: "dos", 6: "seis", 12: "doce"}
+    assert f"enteras: unas {words[round(hours('02_*.md', '03_*.md'))]} horas" in text
+    assert f"unas {words[round(hours('*.md'))]} horas y una tarde" in text
+    assert f"tras su sesión: {words[round(hours('profundiza/*.md'))]} horas más" in text
+    for session in SESSIONS:
+        if "06" <= session.code <= "09":
+            asked = [f"la {code}" for code in re.findall(r"\b0\d\b", session.requirements)]
+            assert re.search(rf"la {session.code}(?: pide|,) {' y '.join(asked)}[;.]", text), session.code
+
+
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session.stem)
 def test_each_session_has_its_page(session):
     page = sections()[session.heading]

@@ -4,6 +4,7 @@
     python -m tools.site --linkcheck    # o bien: make enlaces
 
 - ``facts``: las cifras del curso que se dicen en el sitio, contadas al construirlo.
+- ``tables``: las tablas de cuadernos y de modelos, hechas con sus fuentes.
 - ``paths``: a qué página del sitio, o de GitHub, lleva cada ruta del repositorio.
 - ``lessons``: de un cuaderno, la página de su sesión.
 - ``quizzes``: de un cuestionario, un formulario que se contesta en la página.

@@ -22,21 +22,29 @@ def part_of(session: pages.Session) -> str:
 def render_map(root: Path = ROOT) -> str:
     """El mapa del curso: una línea por sesión, con sus minutos, y los índices con los que el sitio se ordena."""
     sessions = pages.read_sessions(root)
-    text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n"
+    routes = paths.to_site(pages.render_routes(sessions, "TOUR"), pages.MAP, root)
+    routes = routes.replace("[recorrido 02](TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
+    text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n## Por dónde ir\n\n{routes}\n\n"
     for part, (_, why) in PARTS.items():
         own = [session for session in sessions if part_of(session) == part]
         rows = "".join(
             f"| [{session.heading}](/sesiones/{session.stem}.ipynb) | {session.duration} "
-            f"| {', '.join(e.number for e in pages.all_exercises(session))} |\n"
+            f"| {', '.join(e.number for e in session.exercises)} |\n"
             for session in own
         )
         text += f"## {part}\n\n{why}\n\n| Sesión | Duración | Ejercicios |\n|---|---|---|\n{rows}\n"
     deep = "".join(
-        f"- [{session.code} · {session.deep.title}](/profundiza/{session.stem}.ipynb): {session.deep.duration}\n"
+        f"- [{session.code} · {session.deep.title}](/profundiza/{session.stem}.ipynb): {session.deep.duration}; "
+        f"ejercicios {', '.join(e.number for e in session.deep.exercises)}\n"
         for session in sessions
         if session.deep
     )
-    return text + f"## Profundiza\n\nLo que no cabe en su hora, en cuadernos que se sostienen solos.\n\n{deep}"
+    colab = f"[ábrela en Colab]({paths.colab('notebooks/proyecto/plantilla.ipynb', root)})"
+    project = paths.to_site(pages.PROJECT.format(badge=colab), pages.MAP, root)
+    return (
+        text + f"## Profundiza\n\nLo que no cabe en su hora, en cuadernos que se sostienen solos.\n\n{deep}\n"
+        f"## Trabajo final\n\n{project}\n"
+    )
 
 
 def render_toctrees(root: Path = ROOT) -> str:
@@ -65,7 +73,8 @@ def render_glossary(root: Path = ROOT) -> str:
     )
     return (
         "# Glosario\n\nLos términos del curso, en español y en inglés, con la sesión en que se explican. En las "
-        f"páginas de las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n```{{glossary}}\n{entries}```\n"
+        f"páginas de las sesiones, cada uno enlaza aquí la primera vez que sale.\n\n{pages.SHAPES}\n\n"
+        f"```{{glossary}}\n{entries}```\n"
     )
 
 

@@ -14,6 +14,7 @@ from . import pages as site_pages
 from . import paths
 from .facts import count_facts
 from .lessons import Lesson, render_lesson
+from .tables import render_tables
 
 
 def built_slides(root: Path = ROOT) -> set[str]:
@@ -41,7 +42,7 @@ def fill(text: str, facts: dict[str, str], where: str) -> str:
 
 def written_pages(root: Path = ROOT) -> dict[str, str]:
     """Las páginas de ``docs/``, con sus cifras y sus enlaces."""
-    facts, found = count_facts(root), {}
+    facts, found = count_facts(root) | render_tables(root), {}
     for path in sorted((root / "docs").glob("*.md")):
         text = fill(path.read_text(encoding="utf-8"), facts, path.name)
         found[path.name] = paths.to_site(text, f"docs/{path.name}", root)
