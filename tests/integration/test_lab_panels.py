@@ -379,20 +379,19 @@ def test_every_probability_of_the_front_page_is_that_of_the_model(truth):
     assert data["bytes"] == sum(files[name]["bytes"] for name in ("config.json", "tokenizer.json", "model.safetensors"))
     assert data["vocab"] == 4096 and len(data["trees"]) >= 3
 
-    def check(ids, branches, depth):
-        assert len(branches) == 6
-        probs = truth.probs(ids)
-        assert [one[0] for one in branches] == probs.topk(6).indices.tolist()
-        for token, p, *following in branches:
-            assert abs(p - probs[token].item()) < 1e-3 * p + 1e-6
-            assert data["names"][str(token)] == truth.names[token]
-            assert len(following) == (1 if depth < 3 else 0)
-            # Solo tres de las seis ramas del último nivel: son 216 por principio.
-            if following and (depth == 1 or token % 2):
-                check([*ids, token], following[0], depth + 1)
-
     for tree in data["trees"]:
-        check(truth.ids(tree["prompt"]), tree["next"], 1)
+        level = [(truth.ids(tree["prompt"]), tree["next"])]
+        for width in (1, 6, 36):
+            assert len(level) == width
+            with torch.inference_mode():  # todos los textos de un nivel miden lo mismo: van en un lote
+                logits = truth.model(torch.tensor([ids for ids, _ in level])).logits[:, -1]
+            for (_, branches), probs in zip(level, logits.double().softmax(-1), strict=True):
+                assert [one[0] for one in branches] == probs.topk(6).indices.tolist()
+                for token, p, *_ in branches:
+                    assert abs(p - probs[token].item()) < 1e-3 * p + 1e-6
+                    assert data["names"][str(token)] == truth.names[token]
+            level = [([*ids, token], next_) for ids, some in level for token, _, *more in some for next_ in more]
+        assert level == []
     assert sum(path.stat().st_size for path in (ROOT / "docs").glob("portada.*")) < 30_000
 
 
