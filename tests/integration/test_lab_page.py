@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 from cuadernos import ROOT
-from lab_page import PHONE, Lab, assembled
+from lab_page import PHONE, Lab, assembled, serious
 from paginas import LIMIT
 from playwright.sync_api import expect
 
@@ -16,7 +16,6 @@ from course_utils import decoding, scoring
 from tools.lab import CHECKPOINT, MODEL_FILES
 
 LAB = ROOT / "docs" / "lab"
-AXE = ROOT / "slides" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -439,6 +438,26 @@ def test_everything_by_keyboard(lab, mini):
         expect(page.locator(opener)).to_be_focused()
 
 
+def test_a_button_is_called_as_what_is_seen_in_it(lab, mini):
+    """Lo que oye un lector de pantalla empieza por lo que se ve; lo demás va detrás."""
+    shown, bits, share = [decoding.show_token(mini[1], i) for i in lab.ids], r"\d+,\d bits", r"[\d,]+\s%"
+    for pressed in (False, True):
+        if pressed:
+            lab.press("Sorpresa")
+        for place, token in enumerate(shown):
+            name = rf"^{token} {bits}, {share}$" if place else rf"^{token} — es el primero$"
+            expect(lab.page.locator(".chip-button").nth(place)).to_have_accessible_name(re.compile(name))
+    lab.set("topK", "2")
+    said = [
+        rf"{share} daba {share} y es la favorita$",
+        rf"{share} daba {share}$",
+        rf"fuera Top-k 2 y el modelo daba {share}$",
+    ]
+    for place, name in enumerate(said):
+        bar = lab.page.locator("button.bar").nth(place)
+        expect(bar).to_have_accessible_name(re.compile(rf"^{bar.locator('bdi').text_content()} {name}"))
+
+
 def test_what_is_written_is_announced_and_drawings_have_a_table(lab):
     said = lab.page.locator("#announcer")
     lab.press("Un paso")
@@ -452,20 +471,8 @@ def test_what_is_written_is_announced_and_drawings_have_a_table(lab):
         assert table.locator("tbody tr").count() == (45 if section == "#text" else 40)
 
 
-def serious(page) -> list:
-    """Lo que axe encuentra de grave: id de la regla y dónde."""
-    if page.evaluate("typeof axe") == "undefined":
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']})")["violations"]
-    return [(v["id"], [n["target"] for n in v["nodes"]][:3]) for v in found if v["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_phone_360_without_scrolling_sideways_and_without_serious_findings(browser, url, scheme):
-    if not AXE.is_file():
-        from absent import missing
-
-        missing("falta axe-core: «npm ci» en slides/")
     lab = Lab(browser, url, color_scheme=scheme, reduced_motion="reduce", **PHONE)
     lab.goto()
     assert serious(lab.page) == []

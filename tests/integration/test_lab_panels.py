@@ -9,16 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 import cifras
 import pytest
 import torch
-from absent import missing
 from cuadernos import ROOT
+from lab_page import serious
 from paginas import LIMIT, watch
+from playwright.sync_api import expect
 
 from course_utils import decoding
 from tools import lab as build_lab
 from tools import portada
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
-AXE = ROOT / "slides" / "node_modules" / "axe-core" / "axe.min.js"
 TOURS = cifras.load_tours()
 
 
@@ -76,20 +76,6 @@ def table_rows(table):
     return [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
 
 
-def serious(page):
-    """Lo grave que encuentra axe en la página, si está instalado."""
-    if not AXE.is_file():
-        missing("falta axe-core: ejecuta «npm ci» en slides/")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("async () => (await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] })).violations")
-    return [
-        (one["id"], node["target"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
-
-
 def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -129,6 +115,11 @@ def test_attention_is_that_of_pytorch_and_moves_with_the_arrows(lab, truth):
     check(4, 4, 3)
     chips = panel.locator(".att-chip")
     assert chips.nth(4).inner_text().splitlines()[-1] == "no la ve" and "▲" in chips.nth(3).inner_text()
+    shown = [truth.names[i] for i in ids]
+    share = r"\d+\s%"
+    said = [(2, share), (3, rf"{share} a sí misma: es la que mira"), (4, "no la ve")]
+    for place, words in said:  # empieza por lo que se ve
+        expect(chips.nth(place)).to_have_accessible_name(re.compile(rf"^{shown[place]} {words}$"))
 
 
 def test_attention_follows_the_text(lab, truth):
@@ -185,7 +176,12 @@ def test_a_lost_search_says_where_and_a_branch_is_written_by_keyboard(lab, truth
     panel.locator(".beam-node[tabindex='0']").focus()
     for key in ("ArrowDown", "ArrowUp", "ArrowDown", "ArrowRight"):
         lab.keyboard.press(key)
-    chosen = lab.evaluate("document.activeElement.getAttribute('aria-label')")
+    chosen = lab.evaluate("document.activeElement.title")
+    node = panel.locator(".beam-node:focus")
+    seen = [re.escape(node.locator(part).inner_text()) for part in (".beam-token", ".beam-total")]
+    expect(node).to_have_accessible_name(re.compile(rf"^{' '.join(seen)} nats, (viva|podada|terminada)"))
+    expect(node).to_have_accessible_description(chosen)
+    expect(panel.get_by_role("button", name="Escribirla (la rama de la búsqueda en haz)", exact=True)).to_be_visible()
     lab.keyboard.press("Enter")
     lab.wait_for_timeout(50)
     lab.evaluate("lab.stop()")
@@ -383,20 +379,19 @@ def test_every_probability_of_the_front_page_is_that_of_the_model(truth):
     assert data["bytes"] == sum(files[name]["bytes"] for name in ("config.json", "tokenizer.json", "model.safetensors"))
     assert data["vocab"] == 4096 and len(data["trees"]) >= 3
 
-    def check(ids, branches, depth):
-        assert len(branches) == 6
-        probs = truth.probs(ids)
-        assert [one[0] for one in branches] == probs.topk(6).indices.tolist()
-        for token, p, *following in branches:
-            assert abs(p - probs[token].item()) < 1e-3 * p + 1e-6
-            assert data["names"][str(token)] == truth.names[token]
-            assert len(following) == (1 if depth < 3 else 0)
-            # Solo tres de las seis ramas del último nivel: son 216 por principio.
-            if following and (depth == 1 or token % 2):
-                check([*ids, token], following[0], depth + 1)
-
     for tree in data["trees"]:
-        check(truth.ids(tree["prompt"]), tree["next"], 1)
+        level = [(truth.ids(tree["prompt"]), tree["next"])]
+        for width in (1, 6, 36):
+            assert len(level) == width
+            with torch.inference_mode():  # todos los textos de un nivel miden lo mismo: van en un lote
+                logits = truth.model(torch.tensor([ids for ids, _ in level])).logits[:, -1]
+            for (_, branches), probs in zip(level, logits.double().softmax(-1), strict=True):
+                assert [one[0] for one in branches] == probs.topk(6).indices.tolist()
+                for token, p, *_ in branches:
+                    assert abs(p - probs[token].item()) < 1e-3 * p + 1e-6
+                    assert data["names"][str(token)] == truth.names[token]
+            level = [([*ids, token], next_) for ids, some in level for token, _, *more in some for next_ in more]
+        assert level == []
     assert sum(path.stat().st_size for path in (ROOT / "docs").glob("portada.*")) < 30_000
 
 

@@ -6,11 +6,18 @@ import functools
 from pathlib import Path
 from urllib.parse import urlencode
 
+from absent import missing
+from cuadernos import ROOT
 from paginas import LIMIT, watch
 from playwright.sync_api import expect
 
 from tools import lab
 
+AXE = ROOT / "slides" / "node_modules" / "axe-core" / "axe.min.js"
+# Lo que piden las WCAG 2.1 hasta el nivel AA. La última regla es de las que axe prueba solo si se le piden: quien habla
+# a su teléfono pulsa un botón diciendo lo que ve en él.
+RULES = """{ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+             rules: { "label-content-name-mismatch": { enabled: true } } }"""
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
@@ -19,6 +26,16 @@ def assembled(folder: Path) -> Path:
     """El laboratorio montado en ``folder``, una vez."""
     lab.assemble(folder)
     return folder
+
+
+def serious(page) -> list:
+    """Lo que axe encuentra de grave: cada regla y dónde."""
+    if not AXE.is_file():
+        missing("falta axe-core: ejecuta «npm ci» en slides/")
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(f"axe.run({RULES})")["violations"]
+    return [(v["id"], [n["target"] for n in v["nodes"]][:3]) for v in found if v["impact"] in ("serious", "critical")]
 
 
 class Lab:

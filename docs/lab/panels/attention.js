@@ -1,7 +1,7 @@
 // La atención del texto de la página: a quién mira un token, en cada capa y en cada cabeza.
 
 import { percent } from "../format.js";
-import { el, say, table } from "../ui/dom.js";
+import { el, heard, say, table } from "../ui/dom.js";
 import { attention, ranking } from "./measures.js";
 import { whenSeen } from "./seen.js";
 
@@ -74,11 +74,11 @@ function drawChips(row, names, weights, from, choose) {
       const seen = k <= from;
       const share = seen ? weights[k] : 0;
       const label = seen ? percent(share, 0) : "no la ve";
-      const said = k === from ? `${name}, la que mira; a sí misma, ${label}` : `${name}, ${label}`;
       const kind = k === from ? "looker" : seen ? "seen" : "unseen";
-      const chip = el("button", { type: "button", class: `att-chip ${kind}`, "aria-pressed": String(k === from), "aria-label": said, onclick: () => choose(k) },
-        el("span", { class: "att-token", text: name }),
-        el("span", { class: "att-share", text: k === from ? `▲ ${label}` : label }));
+      const chip = el("button", { type: "button", class: `att-chip ${kind}`, "aria-pressed": String(k === from), onclick: () => choose(k) },
+        el("span", { class: "att-token", text: name }), " ",
+        el("span", { class: "att-share" }, k === from && el("span", { "aria-hidden": "true", text: "▲ " }), label),
+        k === from && heard(" a sí misma: es la que mira"));
       chip.style.setProperty("--share", share.toFixed(4));
       return chip;
     }),

@@ -1,7 +1,7 @@
 // El dibujo del árbol de una búsqueda en haz: una columna por paso y, en cada una, sus ramas, de más a menos probable.
 
 import { number, percent } from "../format.js";
-import { el } from "../ui/dom.js";
+import { el, heard } from "../ui/dom.js";
 
 /** Lo que es cada rama, con una señal que no depende del color. */
 export const SIGNS = { viva: "✓", podada: "✗", terminada: "■" };
@@ -51,12 +51,13 @@ function branchBox(tree, node, { names, write, best, greedy }) {
   const ids = branchIds(tree, node);
   const marks = `${best.has(node.index) ? "★" : ""}${greedy.has(node.index) ? "V" : ""}`;
   const also = `${best.has(node.index) ? ", de la que gana" : ""}${greedy.has(node.index) ? ", de la voraz" : ""}`;
-  const said = `${names(ids).join(" ")}: log P ${number(node.total, 2)}, P ${percent(Math.exp(node.total), 2)}, ${node.status}${also}. Pulsa para escribirla.`;
-  return el("button", { type: "button", class: `beam-node ${node.status}${best.has(node.index) ? " best" : ""}`, tabindex: "-1", "aria-label": said, title: said,
+  const title = `${names(ids).join(" ")}: log P ${number(node.total, 2)}, P ${percent(Math.exp(node.total), 2)}. Pulsa para escribirla.`;
+  return el("button", { type: "button", class: `beam-node ${node.status}${best.has(node.index) ? " best" : ""}`, tabindex: "-1", title,
     data: { index: node.index }, onclick: () => write(ids) },
-    el("span", { class: "beam-token", text: names([node.token])[0] }),
-    el("span", { class: "beam-sign", text: `${marks}${SIGNS[node.status]}` }),
-    el("span", { class: "beam-total", text: number(node.total, 2) }));
+    el("span", { class: "beam-token", text: names([node.token])[0] }), " ",
+    el("span", { class: "beam-total", text: number(node.total, 2) }),
+    heard(` nats, ${node.status}${also}`),
+    el("span", { class: "beam-sign", "aria-hidden": "true", text: `${marks}${SIGNS[node.status]}` }));
 }
 
 /** Flechas: arriba y abajo, en la columna; a la izquierda, de quién viene; a la derecha, la primera que sale de ella. */

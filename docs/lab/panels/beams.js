@@ -2,7 +2,7 @@
 
 import { beamSearch } from "../engine/beams.js";
 import { number, percent } from "../format.js";
-import { el, say, table } from "../ui/dom.js";
+import { el, heard, say, table } from "../ui/dom.js";
 import { drawTree, SIGNS } from "./beam-tree.js";
 import { greedyPath, logP, tokenId } from "./measures.js";
 
@@ -147,7 +147,7 @@ function line(name, { ids, logP: total }, names, write) {
   const chips = names(ids).map((token) => el("span", { class: "beam-word", text: token }));
   return el("p", { class: "beam-line" }, el("b", { text: `${name}: ` }), ...chips,
     el("span", { text: ` log P = ${number(total, 2)} nats, P = ${percent(Math.exp(total), 2)} ` }),
-    el("button", { type: "button", class: "quiet", "aria-label": `Escribir la rama de la búsqueda ${name === "Haz" ? "en haz" : "voraz"}`, text: "Escribirla", onclick: () => write(ids) }));
+    el("button", { type: "button", class: "quiet", onclick: () => write(ids) }, "Escribirla", heard(` (la rama de la búsqueda ${name === "Haz" ? "en haz" : "voraz"})`)));
 }
 
 /** Quién gana, por cuánto y, si la voraz se quedó por el camino, dónde. */

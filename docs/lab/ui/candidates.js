@@ -2,7 +2,7 @@
 
 import { number, percent } from "../format.js";
 import { look, topIds } from "./distribution.js";
-import { el, say, table } from "./dom.js";
+import { el, heard, say, table } from "./dom.js";
 import { roving } from "./roving.js";
 import { describeStages, labelOf } from "./words.js";
 
@@ -91,7 +91,8 @@ function candidate(force) {
   const [after, before] = [el("span", { class: "after" }), el("span", { class: "before" })];
   const value = el("span", { class: "value" });
   const note = el("span", { class: "note" });
-  const inside = [el("span", { class: "name" }, name), el("span", { class: "track", "aria-hidden": "true" }, after, before), el("span", { class: "said" }, value, note)];
+  const more = heard();
+  const inside = [el("span", { class: "name" }, name), el("span", { class: "track", "aria-hidden": "true" }, after, before), " ", el("span", { class: "said" }, value, " ", note, more)];
   const row = force ? el("button", { type: "button", class: "bar", onclick: () => force(token) }, inside) : el("div", { class: "bar" }, inside);
   return {
     item: el("li", {}, row),
@@ -108,13 +109,13 @@ function candidate(force) {
       row.classList.toggle("favourite", Boolean(now.favourite));
       if (force) {
         row.dataset.token = now.token;
-        row.setAttribute("aria-label", sentence(now, cut));
+        say(more, extra(now, note.textContent));
       }
     },
   };
 }
 
-function sentence({ name, after, before, favourite, cutter }, cut) {
-  const state = cut ? `fuera${cutter ? `, por ${cutter}` : ""}` : percent(after);
-  return `${name}: ${state}; el modelo daba ${percent(before)}${favourite ? "; la favorita" : ""}`;
+/** Lo que en la fila se ve sin palabras: lo que daba el modelo, si no está escrito, y que es la favorita. */
+function extra({ before, favourite }, note) {
+  return `${note.startsWith("daba") ? "" : ` y el modelo daba ${percent(before)}`}${favourite ? " y es la favorita" : ""}`;
 }

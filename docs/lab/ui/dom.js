@@ -17,6 +17,12 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Lo que se oye y no se ve. Un botón se llama como lo que se ve en él, y esto va detrás: quien habla a su teléfono lo
+ * pulsa diciendo lo que lee, y con un `aria-label` que dijera otra cosa no podría.
+ */
+export const heard = (text = "") => el("span", { class: "hidden-visually", text });
+
 /** El elemento con ese id. */
 export const byId = (id) => document.getElementById(id);
 

@@ -2,7 +2,7 @@
 
 import { count, number, percent } from "../format.js";
 import { copyButton } from "./clipboard.js";
-import { el, say, sync, table } from "./dom.js";
+import { el, heard, say, sync, table } from "./dom.js";
 import { bits, characters, measure, path } from "./measures.js";
 import { createPopover } from "./popover.js";
 import { roving } from "./roving.js";
@@ -48,10 +48,10 @@ export function mountText(container, app, tools = []) {
     let item = known.get(node);
     if (!item) {
       const shown = app.engine.tokenizer.show(node.token);
-      const label = node.parent ? `${shown}: ${percent(Math.exp(node.logprob))}, ${number(bits(node))} bits` : `${shown}: el primero`;
       const below = el("small", { text: node.parent ? number(bits(node)) : "—" });
       const face = el("bdi", { class: "mono", text: shown });
-      const button = el("button", { type: "button", class: "chip chip-button", "aria-label": label }, face, below);
+      const more = heard(node.parent ? ` bits, ${percent(Math.exp(node.logprob))}` : " es el primero");
+      const button = el("button", { type: "button", class: "chip chip-button" }, face, " ", below, more);
       button.style.setProperty("--share", node.parent ? Math.min(bits(node) / 16, 1).toFixed(3) : "0");
       button.dataset.token = node.token;
       item = el("li", {}, button);
