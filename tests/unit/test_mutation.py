@@ -73,6 +73,7 @@ print("\\n" + json.dumps([[r["outcome"] for r in found], found[0]["diff"], found
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="aquí no hay fork")
 def test_a_mutant_dies_only_if_a_quick_test_sees_it(tmp_path):
     package, tests = tmp_path / "proyecto" / "juguete", tmp_path / "proyecto" / "tests" / "unit"
