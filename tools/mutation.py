@@ -5,6 +5,8 @@
     python -m tools.mutation --only decoding scoring        solo en esos módulos
     python -m tools.mutation --again                        repite los que sobrevivieron la última vez
 
+Se puede cortar y seguir: lo probado se guarda.
+
 Un mutante es el código con un cambio pequeño: un ``<`` que pasa a ``<=``, un número que crece en uno, una instrucción
 borrada. Si las pruebas siguen pasando, el mutante sobrevive: o el cambio no se nota, o falta una prueba. Los cambios
 los hace cosmic-ray. Cada módulo pone mutantes en proporción a sus líneas; dentro de él se sortea primero el sitio y
@@ -48,7 +50,7 @@ from . import ROOT, write_if_changed
 
 OUTPUT = ROOT / "build" / "mutaciones"
 TESTS = "tests/unit/test_*.py"
-CHECKS = "tests/unit/test_checks.py"
+CHECKS = ("tests/unit/test_checks_engine.py", "tests/unit/test_checks.py")
 # Pruebas que no ayudan: las de las herramientas y las de lo que dibuja.
 USELESS = ("build_", "evaluate", "mutation", "nbgrader", "illustrations_", "plots", "drawing", "widgets")
 ALIVE = ("vivo", "sin pruebas")
@@ -87,6 +89,10 @@ class Mutant:
     @property
     def name(self) -> str:
         return f"{self.path}:{self.operator}:{self.occurrence}"
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
 
 
 def operators() -> dict[str, object]:
@@ -251,7 +257,7 @@ class Bench:
 
         De ``CHECKS`` solo se mide el tiempo: mira el código como lo mira coverage, y se estorban.
         """
-        record = None if test == CHECKS else self.log.with_name("lineas.json")
+        record = None if test in CHECKS else self.log.with_name("lineas.json")
         status, seconds = self.pytest([test], 900, record)
         # A alguna prueba le estorba que la vigilen; sin vigilar tiene que pasar.
         if status not in (0, 5) and self.pytest([test], 900)[0] not in (0, 5):
@@ -266,11 +272,18 @@ class Bench:
         files = [test for test, lines in found.items() if any(name for names in lines.values() for name in names)]
         files = sorted({name.split("::")[0] for name in near} or files, key=lambda test: measured[test]["seconds"])
         first = sorted(near, key=lambda name: (files.index(name.split("::")[0]), name))[:CASES]
+        if "/checks/" in mutant.path:
+            files += [test for test in CHECKS if test in measured]
         if session := re.search(r"checks/session_(\w+)\.py$", mutant.path):
-            first, files = [], [CHECKS, "-k", f"[{session[1].lstrip('0').upper()}."]
-        elif "/checks/" in mutant.path and CHECKS not in files and CHECKS in measured:
-            files.append(CHECKS)
-        result = {"name": mutant.name, "line": mutant.line, "near": len(near), "files": files, "seconds": 0.0}
+            first, files = [], [CHECKS[1], "-k", f"[{session[1].lstrip('0').upper()}."]
+        result = {
+            "name": mutant.name,
+            "key": mutant.key,
+            "line": mutant.line,
+            "near": len(near),
+            "files": files,
+            "seconds": 0.0,
+        }
         target = self.copy / mutant.path
         original = target.read_text(encoding="utf-8")
         changed = difflib.unified_diff(original.splitlines(), mutant.source.splitlines(), lineterm="", n=0)
@@ -376,12 +389,15 @@ def main(argv: list[str] | None = None) -> int:
     drawn = [m for path, n in share.items() for m in islice(draw(path, sources[path], options.seed), n)]
     if options.again:
         drawn = [m for m in drawn if past.get(m.name, {}).get("outcome") in ALIVE]
+    else:
+        results = {m.name: past[m.name] for m in drawn if past.get(m.name, {}).get("key") == m.key}
+        drawn = [m for m in drawn if m.name not in results]
     random.Random(options.seed).shuffle(drawn)  # noqa: S311 (si se corta, lo hecho sigue siendo una muestra)
     tests = {p.relative_to(ROOT).as_posix(): p for p in sorted(ROOT.glob(TESTS))}
     keys = {test: fingerprint(test) for test, p in tests.items() if not p.stem.startswith(USELESS, len("test_"))}
     measured = {test: data for test, data in measured.items() if keys.get(test) == data["key"]}
     processes = multiprocessing.get_context("fork")
-    with tempfile.TemporaryDirectory(prefix="mutaciones-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mutantes-") as folder:
         if pending := [test for test in keys if test not in measured]:
             with processes.Pool(options.jobs, prepare, (folder, {})) as pool:
                 for test, data in pool.imap_unordered(measure, pending):
