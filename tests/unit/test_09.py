@@ -148,6 +148,9 @@ def test_mistakes_are_explained(models):
 def test_fragments_keep_whole_sentences_and_lose_only_the_last():
     text = "Uno dos tres. Cuatro cinco.\n¿Seis? Siete ocho nueve diez.\nOnce."
     assert detector.fragments(text, 4) == ["Uno dos tres. Cuatro cinco.", "¿Seis? Siete ocho nueve diez."]
+    # Con las justas basta, y cada frase se une a la de delante.
+    three = ["Uno dos tres cuatro.", "Cinco seis siete ocho.", "Nueve. Diez once. Doce trece."]
+    assert detector.fragments(" ".join(three), 4) == three
     with pytest.raises(ValueError, match="words"):
         detector.fragments(text, 0)
 

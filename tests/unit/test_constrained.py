@@ -96,6 +96,34 @@ def test_broken_utf8_and_what_json_forbids_are_stopped(broken):
     assert Grammar({"a": Text(9)}).walk(b'{"a": "' + broken) is None
 
 
+def test_a_text_takes_byte_by_byte_what_python_reads_as_utf8():
+    """Cada primer byte con cada segundo y, detrás de los segundos del borde, cada tercero y cada cuarto."""
+    grammar = Grammar({"a": Text(9)})
+    inside, seen = grammar.walk(b'{"a": "'), 0
+
+    def reads(data: bytes) -> bool:
+        try:
+            return all(letter >= " " and letter not in '"\\' for letter in data.decode("utf-8"))
+        except UnicodeDecodeError:
+            return False
+
+    def valid(data: bytes) -> bool:  # o lo es ya o lo es con lo que falte de su último carácter
+        return any(reads(data + tail * k) for k in range(4) for tail in (b"\x80", b"\xbf"))
+
+    def explore(data: bytes, deep: int) -> None:
+        nonlocal seen
+        alive = [byte for byte in range(256) if valid(data + bytes([byte]))]
+        quote = [ord('"')] if reads(data) else []  # las comillas, solo entre caracteres, acaban el texto
+        state = grammar.walk(data, inside)
+        assert [byte for byte in range(256) if grammar.table[state, byte] >= 0] == sorted(alive + quote), data
+        seen += 1
+        for byte in (alive[-100:] if deep == 3 else {alive[0], alive[-1]}) if deep else ():
+            explore(data + bytes([byte]), deep - 1)
+
+    explore(b"", 3)
+    assert seen > 300
+
+
 @settings(max_examples=100, deadline=None)
 @given(digits=st.integers(1, 3), decimals=st.integers(0, 2), negative=st.booleans(), text=st.text("0123.-", max_size=6))
 def test_a_number_is_the_one_of_the_pattern(digits, decimals, negative, text):

@@ -638,6 +638,16 @@ def test_the_bar_counts_its_steps_and_writes_each_epoch_with_a_comma(monkeypatch
     assert len(shown) == before
 
 
+@pytest.mark.parametrize("notebook", [True, False])
+@pytest.mark.parametrize("progress", [True, False])
+def test_in_a_notebook_the_bar_is_ours_and_outside_theirs(tokenizer, tmp_path, monkeypatch, progress, notebook):
+    monkeypatch.setattr("transformers.utils.import_utils.is_in_notebook", lambda: notebook)
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path, progress=progress)
+    ours = [isinstance(callback, f.Progress) for callback in trainer.callback_handler.callbacks]
+    assert sum(ours) == (progress and notebook)
+    assert trainer.args.disable_tqdm == (notebook or not progress)
+
+
 @pytest.mark.parametrize(("rank", "rate"), [(None, 2e-4), (4, 5e-4)])
 def test_the_default_rate_is_lower_for_the_whole_model(tmp_path, mini, rank, rate):
     texts = {name: Dataset.from_dict({"text": ["Uno.", "Dos."]}) for name in ("train", "validation")}

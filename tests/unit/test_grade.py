@@ -16,7 +16,20 @@ import pytest
 from entregas import session_02, zipped
 
 from course_utils.__main__ import main
-from course_utils.grade import alike, command, course, gather, pages, reading, sandbox, seccomp, slicing, tables, unzip
+from course_utils.grade import (
+    alike,
+    command,
+    course,
+    gather,
+    pages,
+    reading,
+    results,
+    sandbox,
+    seccomp,
+    slicing,
+    tables,
+    unzip,
+)
 from course_utils.grade.judging import Verdict
 from course_utils.grade.results import Result
 
@@ -238,6 +251,60 @@ def test_answers_are_compared_without_names_comments_or_layout():
 def test_a_line_that_anyone_would_write_is_not_a_fact():
     one = "def f(a, b, c):\n    '''Doc.'''\n    return " + " + ".join(f"g(a, b, c, {k})" for k in range(20)) + "\n"
     assert alike.pairs("2.1", {"Ana": one, "Luis": one}, (), "f") == []
+
+
+@pytest.mark.parametrize("letter", ["\ud800", "\0"])
+def test_what_python_cannot_read_is_compared_piece_by_piece(letter):
+    """Medio carácter o un carácter nulo: en un cuaderno caben, y ``ast`` no los admite."""
+    odd = LONG + f"    # {letter}\n"
+    assert not alike.trivial(odd)
+    (pair,) = alike.pairs("3.2", {"Ana": odd, "Luis": odd}, (), "f")
+    assert pair.share == 0.99
+
+
+# ---------------------------------------------------------------- una entrega
+def test_of_each_exercise_the_best_answer_counts_and_everything_odd_is_told(tmp_path, monkeypatch):
+    """Sin ejecutar nada: el veredicto lo da un juez de mentira, que puntúa por la respuesta."""
+    exercises = {n: EXERCISES[n] for n in ("2.1", "2.2")}
+    points = {"bien": Verdict(2, "resuelto"), "mal": Verdict(0, "cortado", received="tarda más de 5 s")}
+    said = lambda cells: next(v for k, v in points.items() if k in cells[-1]["source"])  # noqa: E731
+    monkeypatch.setattr(results, "judge", lambda sandbox, number, cells, function: said(cells))
+
+    def book(path, *answers):
+        cells = [{"cell_type": "code", "id": f"ejercicio-{n.replace('.', '-')}", "source": s} for n, s in answers]
+        return gather.File(path, json.dumps({"cells": cells}).encode())
+
+    def answer(number, word):
+        return number, f"def {exercises[number].function}(*args):\n    return {word!r}"
+
+    files = [
+        gather.File("roto.zip", None, "no se puede abrir"),
+        gather.File("b.ipynb", b"[1]"),
+        book("c.ipynb", answer("2.1", "mal"), ("2.2", exercises["2.2"].stub)),
+        book("d.ipynb", answer("2.1", "bien")),
+    ]
+    found = results.grade(gather.Submission("Ana", "7", files), exercises, sandbox=None)
+    assert (found.student, found.ident, found.sessions) == ("Ana", "7", ["02"])
+    assert {n: v.kind for n, v in found.verdicts.items()} == {"2.1": "resuelto", "2.2": "pendiente"}
+    assert "bien" in found.sources["2.1"]
+    notes = dict(found.notes)
+    assert notes["roto.zip"] == "no se puede abrir" and "no es un cuaderno" in notes["b.ipynb"]
+    assert ("c.ipynb", "2.1: tarda más de 5 s") in found.notes and "cuenta el mejor" in notes["d.ipynb"]
+    results.save(tmp_path, "ana", found)
+    assert results.saved(tmp_path, "ana") == found and [p.name for p in tmp_path.iterdir()] == ["ana.json"]
+    assert results.saved(tmp_path, "luis") is None
+    (tmp_path / "ana.json").write_text("{", encoding="utf-8")
+    assert results.saved(tmp_path, "ana") is None
+    nothing = results.grade(gather.Submission("Eva", "", files[:1]), exercises, sandbox=None)
+    assert ("", "no hay ningún cuaderno que se pueda corregir") in nothing.notes and nothing.verdicts == {}
+
+
+def test_an_answer_that_changes_is_graded_again_and_one_that_does_not_is_not():
+    def key(raw=b"a", path="a.ipynb", why="", student="Ana", ident="1", settings="x"):
+        return results.key(gather.Submission(student, ident, [gather.File(path, raw, why)]), settings)
+
+    others = [key(b"b"), key(path="b.ipynb"), key(why="x"), key(student="Eva"), key(ident="2"), key(settings="y")]
+    assert key() == key() and len({key(), key(None), *others}) == 8
 
 
 # ---------------------------------------------------------------- notas y páginas

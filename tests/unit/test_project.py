@@ -371,6 +371,12 @@ def test_sampled_texts_may_change_and_a_person_is_told():
     assert look.mark == PERSON and "texts.texts[0]" in look.text
 
 
+@pytest.mark.parametrize("texts", [["uno"], [], "uno", None, {"uno": 1}])
+def test_a_list_that_is_now_something_else_is_one_change(texts):
+    (look,) = repeat.compare(*books(texts={"texts": texts}))
+    assert look.mark == PERSON and "(texts.texts)" in look.text
+
+
 @pytest.mark.slow
 def test_repeating_runs_a_copy_with_its_files(tmp_path):
     (tmp_path / "mi_texto.txt").write_text("hola", encoding="utf-8")
@@ -431,11 +437,29 @@ def test_compare_is_a_paired_bootstrap():
         project.compare("x", {"a": a, "b": b}, better="lower")
 
 
+def test_what_compare_shows_is_what_it_measures():
+    made = project.compare("bits", {"a": [1, 2, 3, 4], "b": [1.5, 2.5, 3.5, 4.5]}, better="mayor")
+    rows = {
+        "bits, a": "2,500",
+        "bits, b": "3,000",
+        "diferencia (4 parejas)": "+0,500, intervalo del 95 % de +0,500 a +0,500",
+        "gana «b» (mejor, mayor)": "en el 100 % de las parejas",
+        "¿se distinguen?": "sí: el intervalo no contiene el cero",
+    }
+    assert dict(made.table.rows) == rows
+    less = project.compare("bits", {"a": [1, 2, 3, 4], "b": [1.5, 2, 2, 4]}, better="menor", digits=1).table.rows
+    assert dict(less)["gana «b» (mejor, menor)"] == "en el 25 % de las parejas"
+    assert dict(less)["bits, a"] == "2,5" and dict(less)["¿se distinguen?"].startswith("no")
+
+
 def test_choose_wants_the_chosen_one_among_them():
     assert project.choose("x", {"a": [1, 2], "b": [3, 4]}, better="menor", chosen="a").values["means"]["b"] == 3.5
-    for wrong in ({"a": [1]}, {"a": [1], "b": [1, 2]}, {"b": [1], "c": [2]}):
-        with pytest.raises(ValueError):
-            project.choose("x", wrong, better="menor", chosen="a")
+    wrong = {"dos opciones": {"a": [1]}, "las mismas cifras": {"a": [1], "b": [1, 2]}, "no está": {"b": [1], "c": [2]}}
+    for said, values in wrong.items():
+        with pytest.raises(ValueError, match=said):
+            project.choose("x", values, better="menor", chosen="a")
+    with pytest.raises(ValueError, match="«menor» o «mayor»"):
+        project.choose("x", {"a": [1], "b": [2]}, better="lower", chosen="a")
 
 
 def test_an_evidence_is_one_line_of_json_and_a_table():
