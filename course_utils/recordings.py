@@ -281,9 +281,7 @@ def _logits(model, ids: Sequence[int], last: int) -> torch.Tensor:
     return out.logits[0, -last - 1 : -1].float()
 
 
-def _wrong_choices(
-    recording: Recording, model, tokenizer, logits: torch.Tensor, tolerance: float
-) -> Iterator[str]:
+def _wrong_choices(recording: Recording, model, tokenizer, logits: torch.Tensor, tolerance: float) -> Iterator[str]:
     settings, ids = recording.settings, list(recording.ids)
     if settings.get("scored"):
         return
