@@ -148,6 +148,12 @@ def read(made) -> reading.Notebook:
     return reading.read(reading.from_bytes(json.dumps(made).encode()), EXERCISES)
 
 
+@pytest.mark.parametrize(("code", "why"), [("def f(:", "no es Python válido"), ("x = 1", "no define la función")])
+def test_a_cell_without_its_function_says_why(code, why):
+    attempt = read({"cells": [{"cell_type": "code", "id": "ejercicio-2-1", "source": code}]}).attempts["2.1"]
+    assert attempt.cells == () and attempt.source == code and why in attempt.notes[-1]
+
+
 @pytest.mark.parametrize("raw", [b"", b" \n", b"{", b"[1]", b"\xff\xfe", b'{"cells": 3}', b"[" * 10**5])
 def test_what_is_not_a_notebook_is_said_in_spanish(raw):
     with pytest.raises(reading.Unreadable, match=r"no es|está"):
