@@ -185,6 +185,19 @@ def token_bytes_mini():
     return token_bytes(load_mini()[1])
 
 
+def test_the_bytes_of_a_tokenizer_like_that_of_gemma():
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    texts = {"▁casas": " casas", "ñ": "ñ", "▁▁": "  ", "\n": "\n", "<a": "<a", "a>": "a>", "<0x0A": "<0x0A"}
+    wanted = {piece: text.encode() for piece, text in texts.items()}
+    wanted |= {f"<0x{byte:02X}>": bytes([byte]) for byte in range(256)}
+    wanted |= dict.fromkeys(["<unk>", "<s>", "<start_of_turn>", "<b>"])
+    backend = Tokenizer(models.BPE({p: k for k, p in enumerate(wanted)}, [], unk_token="<unk>", byte_fallback=True))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", bos_token="<s>")
+    assert dict(zip(wanted, token_bytes(tokenizer), strict=True)) == wanted
+
+
 def test_the_mask_is_the_one_of_trying_every_token(mini):
     """A lo bruto: un token vale si lo escrito con él sigue siendo el principio de algo."""
     _, tokenizer = mini

@@ -124,6 +124,16 @@ def test_zips_are_read_inside_and_never_written(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["Ana.zip", "entregas"]
 
 
+@pytest.mark.parametrize(("more", "why"), [(0, ""), (1, "zips dentro de zips: se deja")])
+def test_zips_in_zips_are_opened_up_to_a_point(tmp_path, more, why):
+    raw = zipped({"02.ipynb": json.dumps(session_02()).encode()})
+    for _ in range(gather.MAX_NESTED - 1 + more):
+        raw = zipped({"dentro.zip": raw})
+    (tmp_path / "Ana.zip").write_bytes(raw)
+    (found,) = gather.gather(tmp_path, command._looks(EXERCISES))
+    assert [file.why for file in found.files] == [why]
+
+
 def test_a_bomb_a_link_and_a_broken_zip_are_reported():
     with pytest.raises(unzip.Refused, match="no es un zip"):
         list(unzip.members(io.BytesIO(b"PK no"), 100))
@@ -158,6 +168,12 @@ def read(made) -> reading.Notebook:
     return reading.read(reading.from_bytes(json.dumps(made).encode()), EXERCISES)
 
 
+@pytest.mark.parametrize(("code", "why"), [("def f(:", "no es Python válido"), ("x = 1", "no define la función")])
+def test_a_cell_without_its_function_says_why(code, why):
+    attempt = read({"cells": [{"cell_type": "code", "id": "ejercicio-2-1", "source": code}]}).attempts["2.1"]
+    assert attempt.cells == () and attempt.source == code and why in attempt.notes[-1]
+
+
 @pytest.mark.parametrize("raw", [b"", b" \n", b"{", b"[1]", b"\xff\xfe", b'{"cells": 3}', b"[" * 10**5])
 def test_what_is_not_a_notebook_is_said_in_spanish(raw):
     with pytest.raises(reading.Unreadable, match=r"no es|está"):
@@ -180,6 +196,13 @@ def test_code_that_is_not_python_says_in_which_line():
 )
 def test_strange_cells_are_survived(cell):
     assert read({"cells": [cell]}).attempts == {}
+
+
+def test_the_exercises_that_are_gone_from_a_notebook_are_told():
+    """Los de ese cuaderno y ninguno más."""
+    found = read({"cells": [{"cell_type": "code", "id": "ejercicio-2-1", "source": "x = 1"}]})
+    others = {n for n, e in EXERCISES.items() if e.notebook == EXERCISES["2.1"].notebook} - {"2.1"}
+    assert set(found.notes) == {f"{n}: falta su celda" for n in others} and others and found.sessions == ("02",)
 
 
 def test_names_of_cells_come_from_colab_too():
@@ -251,6 +274,12 @@ def test_answers_are_compared_without_names_comments_or_layout():
 def test_a_line_that_anyone_would_write_is_not_a_fact():
     one = "def f(a, b, c):\n    '''Doc.'''\n    return " + " + ".join(f"g(a, b, c, {k})" for k in range(20)) + "\n"
     assert alike.pairs("2.1", {"Ana": one, "Luis": one}, (), "f") == []
+
+
+def test_a_notebook_of_the_course_that_cannot_be_read_has_no_cells(tmp_path):
+    (tmp_path / "roto.ipynb").write_text("{", encoding="utf-8")
+    (tmp_path / "otro.ipynb").write_text('{"cells": [{"cell_type": "code", "id": "a"}]}', encoding="utf-8")
+    assert [course._cells(tmp_path / f"{name}.ipynb") for name in ("no_está", "roto", "otro")] == [{}, {}, {}]
 
 
 @pytest.mark.parametrize("letter", ["\ud800", "\0"])

@@ -193,3 +193,31 @@ def test_changes_in_place_reach_the_same_object():
     wire.copy_into(named, {"b": 2})
     assert case[0].tolist() == [1, 2, 3] and tensor.requires_grad and array.tolist() == [1, 1]
     assert case[3][1] == [[3]] and named == {"b": 2}
+
+
+KINDS = {
+    "tensor": lambda n: torch.tensor([1.0, n]),
+    "matriz": lambda n: np.array([1.0, n]),
+    "lista": lambda n: [1, n],
+    "diccionario": lambda n: {"a": n},
+    "tupla": lambda n: ([1, n], 2),
+    "número": lambda n: n,
+}
+
+
+@pytest.mark.parametrize("other", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_answer_changes_in_place_is_changed_in_the_same_object(kind, other):
+    """Y si lo cambia por algo de otra clase, lo que había se queda como estaba."""
+    original, untouched = KINDS[kind](2), KINDS[kind](2)
+    inside = original[0] if kind == "tupla" else None
+    wire.copy_into(original, KINDS[other](3))
+    expected = KINDS[kind](3) if kind == other != "número" else untouched
+    assert str(original) == str(expected)
+    assert inside is None or inside is original[0]
+
+
+def test_an_array_of_another_shape_is_not_copied():
+    original = np.zeros(2)
+    wire.copy_into(original, np.ones(1))  # np.copyto lo repetiría
+    assert original.tolist() == [0, 0]

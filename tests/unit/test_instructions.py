@@ -1,5 +1,6 @@
 """Las instrucciones: enteras, limpias, sin repetidas, con las cuentas bien y partidas siempre igual; y su plantilla."""
 
+import copy
 import json
 import re
 from collections import Counter
@@ -149,6 +150,19 @@ def test_an_example_is_the_template_and_only_the_answer_counts(marked):
     assert row["labels"] == [IGNORED] * (len(row["labels"]) - len(counted)) + counted
     (whole,) = instructions.chat_examples([pair], tokenizer, end="<|fin|>", answers_only=False)
     assert whole["labels"] == whole["input_ids"] == row["input_ids"]
+
+
+def test_the_beginning_is_put_once_even_if_the_tokenizer_puts_it_too(marked):
+    """El de Gemma lo pone delante de todo texto, y la plantilla ya lo lleva."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = copy.deepcopy(marked[1])
+    bos, number = tokenizer.bos_token, tokenizer.bos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, number)])
+    assert tokenizer("Hola.").input_ids[0] == number
+    pair = {"instruction": "Di dos colores.", "answer": "Rojo y azul."}
+    made = [instructions.chat_examples([pair], t, end="<|fin|>") for t in (tokenizer, marked[1])]
+    assert made[0] == made[1]
 
 
 def test_the_loss_of_the_answers_is_the_one_of_the_model(marked):

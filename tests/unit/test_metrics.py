@@ -22,6 +22,15 @@ def test_path_knows_the_metrics():
         metrics.path("perplexity")
 
 
+def test_the_folder_of_the_copies_is_made_if_it_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", str(tmp_path / "caché" / "módulos"))
+    assert metrics.path("perplejidad").endswith("perplejidad") and (tmp_path / "caché" / "módulos").is_dir()
+    (tmp_path / "archivo").touch()
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", str(tmp_path / "archivo"))
+    with pytest.raises(ValueError, match="ahí no se puede escribir"):
+        metrics.path("perplejidad")
+
+
 def test_equals_one_pass_per_prefix_without_a_pad_token(metric, model):
     tokenizer = letters()
     assert tokenizer.pad_token is None

@@ -423,6 +423,14 @@ def test_split_is_seeded_disjoint_and_without_near_duplicates():
     assert (values["across"], values["within"], values["seed"]) == (1, 1, None)
 
 
+def test_an_adapter_is_kept_only_if_there_is_one(tmp_path):
+    """Sin textos, para no entrenar: con LoRA se llega hasta ellos, y sin LoRA ni se miran."""
+    with pytest.raises(ValueError, match="sin lora_rank no lo hay"):
+        project.tune({}, seed=0, keep=tmp_path)
+    with pytest.raises(ValueError, match="train"):
+        project.tune({}, seed=0, keep=tmp_path, lora_rank=4)
+
+
 def test_compare_is_a_paired_bootstrap():
     rng = np.random.default_rng(1)
     a = rng.normal(size=60)

@@ -130,3 +130,13 @@ def test_reading_leaves_the_settings_of_pytorch_as_they_were(length):
     before = torch.backends.mkldnn.enabled
     make()(some_ids(1, length))
     assert torch.backends.mkldnn.enabled is before is True
+
+
+def test_its_two_ends_are_read_and_changed_by_the_names_of_transformers():
+    model = LSTMForCausalLM(LSTMConfig(7, 4, 5, 1))
+    assert model.get_input_embeddings() is model.embeddings and model.get_output_embeddings() is model.head
+    embeddings, head = torch.nn.Embedding(7, 4), torch.nn.Linear(4, 7, bias=False)
+    model.set_input_embeddings(embeddings)
+    model.set_output_embeddings(head)
+    assert model.embeddings is embeddings and model.head is head
+    assert model.get_input_embeddings() is embeddings and model.get_output_embeddings() is head
