@@ -120,6 +120,8 @@ def test_the_second_visit_downloads_nothing_and_a_spoilt_cache_is_mended(url, op
     first = laboratorio.start(page, url, "auto")
     assert not first["cached"] and first["bytes"] == 826 + 266753 + 17589536
     assert laboratorio.start(page, url, "auto") == first | {"cached": True}
+    counts = "async () => { const all = []; await lab.load({ onProgress: (...one) => all.push(one) }); return all; }"
+    assert page.evaluate(counts) == [[some, first["bytes"]] for some in (826, 826 + 266753, first["bytes"])]
     assert sum(request.endswith("model.safetensors") for request in seen.requests) == 1
     page.evaluate(
         """async () => {
