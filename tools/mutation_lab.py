@@ -77,12 +77,17 @@ TESTS = {
     "panels/measures.js": [(MODULES, "measures"), (PANELS, "attention_is or beams_are")],
     "panels/numbers.js": [(MODULES, "live"), (PANELS, "tour_says")],
     "ui/branches-store.js": [(MODULES, "branch")],
-    "ui/distribution.js": [(PAGE, "greedily or settings_keep or link_gives")],
+    "ui/distribution.js": [(PAGE, "dice or greedily or settings_keep or link_gives")],
     "ui/markdown.js": [(MODULES, "markdown"), (PAGE, "card")],
     "ui/measures.js": [(MODULES, "measures")],
-    "ui/permalink.js": [(MODULES, "link"), (PAGE, "broken_link")],
+    "ui/permalink.js": [(MODULES, "link")],
     "ui/python.js": [(MODULES, "python"), (PAGE, "python")],
-    "ui/session.js": [(PAGE, "skips or greedily or back_branch or context_is or keyboard or hidden_tab")],
+    "ui/session.js": [
+        (
+            PAGE,
+            "skips or stops or not_a_number or greedily or back_branch or context_is or five or keyboard or hidden_tab",
+        )
+    ],
     "ui/settings.js": [(MODULES, "setting_admits")],
     "ui/words.js": [(MODULES, "each_setting")],
 }

@@ -7,6 +7,7 @@ import base64
 import json
 import math
 
+import laboratorio
 import numpy as np
 import pytest
 
@@ -102,22 +103,10 @@ def test_the_measures_of_a_text_are_the_ones_done_by_hand(page):
 # --- El dado ------------------------------------------------------------------------------------------
 
 
-def splitmix(seed: int, count: int) -> list[float]:
-    """SplitMix32, en enteros de Python."""
-    mask, numbers = 0xFFFFFFFF, []
-    state = (seed ^ (seed >> 32)) & mask
-    for _ in range(count):
-        state = (state + 0x9E3779B9) & mask
-        mixed = (state ^ (state >> 16)) * 0x21F0AAAD & mask
-        mixed = (mixed ^ (mixed >> 15)) * 0x735A2D97 & mask
-        numbers.append((mixed ^ (mixed >> 15)) / 2**32)
-    return numbers
-
-
 def test_the_dice_is_the_same_in_every_browser(page):
     seeds = [0, 1, 2**31 - 1, 2**40 + 3, 2**53 - 1]
     roll = "x.map((seed) => { const roll = m.rng(seed); return Array.from({ length: 50 }, () => roll()); })"
-    assert ask(page, "engine/decoding.js", [roll], seeds)[0] == [splitmix(seed, 50) for seed in seeds]
+    assert ask(page, "engine/decoding.js", [roll], seeds)[0] == [laboratorio.splitmix(seed, 50) for seed in seeds]
     check(page, "engine/decoding.js", {"m.rng(2 ** 53)": "…semilla", "m.rng(-1)": "…semilla", "m.rng(0.5)": "…semilla"})
 
 
@@ -153,7 +142,9 @@ def test_a_setting_admits_its_limits_and_nothing_beyond(page, name):
         **{f"m.validate({{ {name}: {value} }})": f"…{kind} entre {shown}" for value in outside},
         f"m.validate({{ {name}: 1.5 }})": {name: 1.5} if name not in WHOLE and most > 1.5 else f"…{kind}",
     })  # fmt: skip
-    check(page, "ui/settings.js", {"m.validate({ otro: 1 })": "…«otro»"})
+    off = {"temperature": 1, "topK": 0, "topP": 1, "minP": 0, "repetitionPenalty": 1}
+    first = off | {"temperature": 0.8, "topK": 40, "seed": 0, "maxNewTokens": 40}
+    check(page, "ui/settings.js", {"m.validate({ otro: 1 })": "…«otro»", "m.OFF": off, "m.INITIAL": first})
 
 
 def test_a_link_gives_back_what_was_put_in_it(page):
@@ -513,7 +504,8 @@ def test_only_the_tokenizer_of_the_course_is_read(page):
     wrong = [
         {"model": good["model"] | {"type": "Unigram"}}, {"normalizer": {"type": "NFKC"}},
         {"normalizer": None},
-        {"pre_tokenizer": {"type": "Whitespace"}}, {"pre_tokenizer": good["pre_tokenizer"] | {"add_prefix_space": True}},
+        {"pre_tokenizer": {"type": "Whitespace"}},
+        {"pre_tokenizer": good["pre_tokenizer"] | {"add_prefix_space": True}},
         *({"added_tokens": [*added, added[0] | {name: name != "special"}]}
           for name in ("special", "lstrip", "rstrip", "single_word")),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ import io
 import math
 import re
 
+import laboratorio
 import pytest
 import torch
 from cuadernos import ROOT
@@ -196,6 +197,9 @@ def test_what_is_not_a_number_is_said_beside_it_and_changes_nothing(lab):
         message = lab.page.locator("#error-temperature")
         assert f"«{text}»" in message.text_content() and "entre 0 y 5" in message.text_content()
     assert lab.app("(app) => app.state.settings.temperature") == 0.8
+    lab.app("(app) => app.setSettings({ temperature: 9 })")  # y si no viene de una casilla, en el aviso de la página
+    expect(lab.page.locator("#message")).to_contain_text("«9»")
+    assert lab.app("(app) => app.state.settings.temperature") == 0.8
     lab.set("temperature", "1.25")
     assert lab.app("(app) => app.state.settings.temperature") == 1.25
     expect(lab.page.locator("#error-temperature")).to_be_hidden()
@@ -379,6 +383,8 @@ def test_the_context_is_said_before_it_is_full(lab, mini):
     assert len(lab.ids) == 256 and "el contexto está lleno" in lab.page.locator(".room").text_content()
     lab.press("Un paso")
     assert len(lab.ids) == 256 and "257 tokens" in lab.page.locator("#message").text_content()
+    lab.app("(app) => app.run().then(() => null)")
+    expect(lab.page.locator("#message")).to_contain_text("257 tokens")
 
 
 # --- Teclado, teléfono y lectores de pantalla ---------------------------------------------------------
@@ -562,6 +568,24 @@ def test_a_failed_download_is_told_in_spanish_where_you_look(browser, url):
     page.get_by_role("button", name="Probar otra vez").click()
     expect(page.locator("#run")).to_be_visible()
     lab.close()
+
+
+def test_the_dice_writes_what_it_says(lab, mini):
+    """Cada lugar tiene su tirada, la de la semilla: con las probabilidades de PyTorch sale el mismo texto."""
+    lab.set("seed", "7")
+    lab.set("maxNewTokens", "8")
+    ids = lab.ids
+    lab.run()
+    for roll in laboratorio.splitmix(7, 8):
+        shares = filtered(mini, ids, {"temperature": 0.8, "topK": 40}).double().cumsum(0)
+        ids = [*ids, int((shares <= roll * shares[-1]).sum())]
+    assert lab.ids == ids
+
+
+def test_a_chosen_token_stops_what_is_being_written(lab):
+    lab.set("maxNewTokens", "100")
+    longest = "Math.max(...app.branches.items.map((one) => one.ids.length))"
+    assert lab.app(f"async (app) => {{ app.run(); await app.force(5); return {longest}; }}") < 10
 
 
 def test_another_prompt_skips_what_was_waiting(lab):

@@ -212,6 +212,21 @@ def check_attention(page, model, tokenizer, lengths: list[int]) -> None:
         model.set_attn_implementation(before)
 
 
+# --- El dado ------------------------------------------------------------------------------------------
+
+
+def splitmix(seed: int, count: int) -> list[float]:
+    """SplitMix32, en enteros de Python."""
+    mask, numbers = 0xFFFFFFFF, []
+    state = (seed ^ (seed >> 32)) & mask
+    for _ in range(count):
+        state = (state + 0x9E3779B9) & mask
+        mixed = (state ^ (state >> 16)) * 0x21F0AAAD & mask
+        mixed = (mixed ^ (mixed >> 15)) * 0x735A2D97 & mask
+        numbers.append((mixed ^ (mixed >> 15)) / 2**32)
+    return numbers
+
+
 # --- Los filtros --------------------------------------------------------------------------------------
 
 
