@@ -475,6 +475,7 @@ def test_an_evidence_is_one_line_of_json_and_a_table():
     *_, line = repr(made).splitlines()
     assert json.loads(line.removeprefix("evidencia: ")) == {"kind": "compare", "low": 0.5, "high": [1, 2]}
     assert "evidencia" not in made._repr_html_()
+    assert '"ñandú"' in repr(project.evidence("data", x="ñandú"))  # en el cuaderno se lee tal cual
     assert "&lt;script&gt;" in project.data(title="<script>", author="a", licence="b", source="c")._repr_html_()
     with pytest.raises(ValueError, match="no se puede guardar"):
         project.evidence("compare", low=object())

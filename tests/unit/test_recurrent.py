@@ -140,3 +140,16 @@ def test_its_two_ends_are_read_and_changed_by_the_names_of_transformers():
     model.set_output_embeddings(head)
     assert model.embeddings is embeddings and model.head is head
     assert model.get_input_embeddings() is embeddings and model.get_output_embeddings() is head
+
+
+def test_its_first_weights_are_small_and_the_forget_gate_is_open():
+    model = make(layers=1, embedding=16, hidden=25, vocabulary=50)
+    for name, p in model.lstm.named_parameters():
+        if "weight" in name:
+            assert 0.18 < p.abs().max() <= 0.2  # 1/√25
+        else:  # las puertas, en orden: entrada, olvido, candidata y salida
+            wanted = [0.0, float("ih" in name), 0.0, 0.0]
+            assert p.view(4, 25).unique(dim=1).flatten().tolist() == wanted
+    for matrix, width in ((model.embeddings.weight, 16), (model.projection.weight, 25), (model.head.weight, 16)):
+        assert matrix.std().item() == pytest.approx(width**-0.5, rel=0.15)
+    assert not model.projection.bias.any()
