@@ -246,7 +246,7 @@ def prepared() -> Iterator[tuple[Browser, Callable[[bool], None]]]:
     with sync_playwright() as driver, tempfile.TemporaryDirectory(prefix="mutaciones-") as temporary:
         folder = Path(temporary) / "modelo"
         write_small(folder)
-        small = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        small = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True).eval()
 
         def use(little: bool) -> None:
             models.load_model = lambda *names: (
