@@ -88,7 +88,7 @@ check: env
 # Los cuadernos resueltos se ejecutan y se comparan donde no hay red: tools.offline falla si algo intenta salir.
 test: check
 	$(PYTEST) $(PARALLEL) -m slow tests/static tests/unit
-	$(PYTEST) -n $(JOBS) --dist worksteal tests/integration
+	$(PYTEST) $(PARALLEL) tests/integration
 	$(VENV_PYTHON) -m tools.offline $(PYTEST) $(NBVAL) notebooks/soluciones
 
 # El zip del aula y Colab necesitan red: sin ella se dice, y en integración continua es un fallo. Con «make» y no con

@@ -94,7 +94,8 @@ def test_killed_in_the_middle_and_resumed_it_writes_the_same(class_of_twelve):
 def test_interrupted_it_says_how_to_go_on(tmp_path):
     entregas.write(tmp_path / "entregas", ("con_listas", "h_no_acaba_en_c"))  # la segunda tarda lo suyo
     order = [sys.executable, "-m", "course_utils", "grade", tmp_path / "entregas"]
-    with subprocess.Popen(order, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    heard = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # en segundo plano no se oye Ctrl+C
+    with subprocess.Popen(order, stderr=subprocess.PIPE, text=True, start_new_session=True, **heard) as process:
         while not list((tmp_path / "entregas-notas").glob(".corregido/*.json")):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)

@@ -207,6 +207,7 @@ def test_accessibility_and_width(site, serve, open_page, kind):
         page.set_viewport_size({"width": width, "height": 900})
         page.reload(wait_until="networkidle")  # lo que se desplaza de lado lo mira la página al abrirse
         page.evaluate(axe.read_text(encoding="utf-8"))
+        page.add_style_tag(content="* { transition: none !important; }")  # a medio cambio, el color no es ninguno
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
