@@ -75,9 +75,7 @@ PYTEST := $(VENV_PYTHON) -m pytest -q
 # Un proceso por núcleo y un hilo en cada uno. Las celdas de un cuaderno van juntas y en orden.
 check test nightly colab: export OMP_NUM_THREADS := 1
 PARALLEL := -n auto --dist worksteal
-# Uno más que núcleos donde a ratos se espera a un navegador, a un núcleo de Jupyter o a otro proceso.
-JOBS = $(shell $(VENV_PYTHON) -c "import os; print(1 + os.cpu_count())")
-NBVAL = -n $(JOBS) --dist loadfile --nbval --nbval-current-env --nbval-kernel-startup-timeout=180
+NBVAL := -n auto --dist loadfile --nbval --nbval-current-env --nbval-kernel-startup-timeout=180
 
 check: env
 	$(VENV_PYTHON) -m ruff check .
