@@ -21,8 +21,10 @@ import tempfile
 import time
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import Requirement
 from tqdm import tqdm
 
 from course_utils._files import atomic, sha256
@@ -96,6 +98,15 @@ def check_disk(needed_gb: float) -> None:
         raise ValueError(environment.disk_error(needed_gb))
 
 
+def requirements(project: Mapping, *extras: str) -> list[str]:
+    """Lo que piden el paquete y esos extras. Un extra que pide otro de los nuestros pide lo de ese otro."""
+    found = list(project["dependencies"])
+    for text in (text for extra in extras for text in project["optional-dependencies"][extra]):
+        asked = Requirement(text)
+        found += requirements(project, *asked.extras) if asked.name == project["name"] else [text]
+    return list(dict.fromkeys(found))
+
+
 def collect_wheels(folder: Path, llm: bool = False) -> None:
     """Descarga (o construye) en una carpeta lo que pide ``.[lab]``, con las versiones de constraints.txt.
 
@@ -103,8 +114,7 @@ def collect_wheels(folder: Path, llm: bool = False) -> None:
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     # setuptools, porque el curso se instala construyéndolo allí sin red.
-    wanted = ["setuptools", *project["dependencies"], *project["optional-dependencies"]["lab"]]
-    wanted += project["optional-dependencies"]["llm"] if llm else []
+    wanted = ["setuptools", *requirements(project, "lab", *(["llm"] if llm else []))]
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder), "--progress-bar", "off"]
     command += ["-c", "constraints.txt", *environment.split_arguments(os.environ.get("PIP_ARGS", ""))]
     temporary = Path(environment.VENV, "tmp")  # donde tools/environment.py manda a pip a trabajar

@@ -13,11 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from absent import missing
+from packaging.requirements import Requirement
 
 from tools import bundle as bundle_tool
 
@@ -302,6 +304,16 @@ def base_python() -> str:
 
 def venv_python(course: Path) -> Path:
     return course / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def test_what_goes_inside_is_what_the_installed_course_asks_for():
+    """Los extras que piden otros, deshechos: el propio curso no está en ningún índice."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {Requirement(text).name for text in bundle_tool.requirements(project, "lab", "llm")}
+    extras = [{"extra": extra} for extra in ("", "despues", "lab", "llm")]
+    seen = map(Requirement, importlib.metadata.distribution(project["name"]).requires)
+    expected = {r.name for r in seen if r.marker is None or any(r.marker.evaluate(extra) for extra in extras)}
+    assert asked == expected - {project["name"]} and {"jupyterlab", "bm25s", "gguf", "torch"} <= asked
 
 
 @pytest.mark.skipif(not REAL, reason="el paquete de verdad tarda minutos: solo en make nightly")
