@@ -20,7 +20,7 @@ from tools import lab as build_lab
 BROWSER_ARGUMENTS = ["--enable-blink-features=ForceEagerMeasureMemory"]  # que mida la memoria cuando se le pide
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 PROMPT = "En un lugar de la Mancha, de cuyo nombre no quiero"
-NEW, ROUNDS = 40, 5
+NEW, ROUNDS = 40, 15
 SLOW = {"offline": False, "latency": 100, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 0.75e6 / 8}  # 1,6 Mbit/s
 RIVALS = os.environ.get("CURSO_RIVALES")
 OURS = """
