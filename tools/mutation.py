@@ -28,7 +28,6 @@ import difflib
 import hashlib
 import importlib
 import json
-import math
 import multiprocessing
 import os
 import random
@@ -47,6 +46,7 @@ from pathlib import Path
 import pytest
 
 from . import ROOT, write_if_changed
+from .intervals import wilson
 
 OUTPUT = ROOT / "build" / "mutaciones"
 TESTS = "tests/unit/test_*.py"
@@ -191,13 +191,6 @@ def quotas(lines: dict[str, int], sample: int) -> dict[str, int]:
     for path in sorted(exact, key=lambda p: (chosen[p] - exact[p], p))[: sample - sum(chosen.values())]:
         chosen[path] += 1
     return chosen
-
-
-def interval(hits: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """El intervalo de Wilson al 95 % de una proporción."""
-    p, w = hits / total, z * z / total
-    middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / total + w / total / 4)
-    return (middle - half) / (1 + w), (middle + half) / (1 + w)
 
 
 ours: dict = {}  # lo de cada proceso
@@ -421,7 +414,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\n{result['outcome']}: {result['name']} (línea {result['line']})", *result["diff"], sep="\n  ")
     if results:
         killed = len(results) - len(alive)
-        low, high = interval(killed, len(results))
+        low, high = wilson(killed, len(results))
         score = f"{killed / len(results):.1%} (intervalo del 95 %: {low:.1%}–{high:.1%})"
         print(f"\nMueren {killed} de {len(results)}: {score}.")
     return 0

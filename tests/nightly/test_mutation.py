@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
+import apart
 import pytest
-from absent import missing
 
 from tools import ROOT
 
@@ -30,10 +30,7 @@ print(json.dumps([len(sites(code)), again, list(found.values())]))
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("paquetes")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
-    done = subprocess.run([*pip, "-r", ROOT / "tools" / "mutation_versions.txt"], capture_output=True, check=False)
-    return folder if done.returncode == 0 else missing("hace falta red para instalar cosmic-ray")
+    return apart.install(tmp_path_factory.mktemp("paquetes"), "mutation_versions.txt", "cosmic-ray")
 
 
 def test_the_draw_is_fair_and_can_be_repeated(packages):

@@ -15,9 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+import apart
 import nbformat
 import pytest
-from absent import missing
 from nbformat.v4 import new_code_cell
 
 from tools import ROOT
@@ -29,11 +29,7 @@ TASKS = [tool.assignment_name(t) for t in tool.find_targets(ROOT) if not t.solve
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """nbgrader, con sus versiones fijadas, en una carpeta aparte: el entorno del curso se queda como estaba."""
-    folder = tmp_path_factory.mktemp("paquetes")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
-    done = subprocess.run([*pip, "-r", ROOT / "tools" / "nbgrader_versions.txt"], capture_output=True, check=False)
-    return folder if done.returncode == 0 else missing("hace falta red para instalar nbgrader")
+    return apart.install(tmp_path_factory.mktemp("paquetes"), "nbgrader_versions.txt", "nbgrader")
 
 
 @pytest.fixture(scope="module")

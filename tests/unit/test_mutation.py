@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tools import ROOT
-from tools.mutation import interval, meaning, quotas
+from tools.intervals import wilson
+from tools.mutation import meaning, quotas
 
 CODE = """\
 def bigger(a, b):
@@ -93,9 +94,9 @@ def test_a_mutant_dies_only_if_a_quick_test_sees_it(tmp_path):
 
 
 def test_the_interval_is_the_one_in_the_books():
-    low, high = interval(8, 10)
+    low, high = wilson(8, 10)
     assert (low, high) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
-    assert interval(0, 20)[0] == pytest.approx(0, abs=1e-12) and interval(20, 20)[1] == pytest.approx(1)
+    assert wilson(0, 20)[0] == pytest.approx(0, abs=1e-12) and wilson(20, 20)[1] == pytest.approx(1)
 
 
 def test_each_file_gives_in_proportion_to_its_lines():

@@ -63,7 +63,7 @@ def test_every_model_has_its_size_its_licence_and_its_interval():
 
 def test_wilson_by_hand():
     """8 de 10: el ejemplo de los libros, de 0,490 a 0,943."""
-    assert tables.wilson(0.8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
+    assert tables.wilson(8, 10) == pytest.approx((0.490, 0.943), abs=1e-3)
 
 
 def test_a_card_without_its_line_is_an_error(tmp_path):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
 from pathlib import Path
+
+from safetensors import safe_open
 
 from course_utils._look import number, percent
 from course_utils.runner import in_order
 
 from .. import ROOT, minutes, pages
+from ..intervals import wilson
 
 CHECKPOINTS, ADAPTERS = "course_utils/checkpoints", "course_utils/grabaciones/proyecto"
-Z = 1.96  # 95 %
 
 
 def render_tables(root: Path = ROOT) -> dict[str, str]:
@@ -62,11 +63,9 @@ def notebook_table(root: Path = ROOT) -> str:
 
 
 def parameters(weights: Path) -> int:
-    """Cuántos números hay en un safetensors, contados en su cabecera."""
-    with weights.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    """Cuántos números hay en un safetensors; solo se lee su cabecera."""
+    with safe_open(weights, framework="np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no es un dict)
 
 
 def licence_of(card: Path) -> str:
@@ -75,19 +74,14 @@ def licence_of(card: Path) -> str:
     return {"cc0-1.0": "CC0", "gemma": "la de Gemma"}[name]
 
 
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """El intervalo de Wilson, del 95 %, de una proporción."""
-    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
-    half = Z / (1 + Z**2 / count) * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-    return middle - half, middle + half
-
-
 def model_table(root: Path = ROOT) -> str:
     """De cada modelo, su tamaño, lo que mide con su intervalo, su licencia y su ficha."""
     folder = root / CHECKPOINTS
     report = json.loads((folder / "evaluacion.json").read_text(encoding="utf-8"))
     last, hits = report["segun_lo_leido"][-1], report["aciertos"]
-    low, high = (percent(bound) for bound in wilson(hits["encoder"]["top1"], hits["posiciones"]))
+    low, high = (
+        percent(bound) for bound in wilson(round(hits["encoder"]["top1"] * hits["posiciones"]), hits["posiciones"])
+    )
     accuracy = f"{percent(hits['encoder']['top1'])} de aciertos ({low}–{high}) con el 15 % tapado"
     rows = [["Modelo", "MB", "Números", "Lo que mide", "Licencia"]]
     for role, name in (("decoder", "decodificador"), ("encoder", "codificador"), ("lstm", "LSTM")):
