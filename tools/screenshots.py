@@ -12,24 +12,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
-import http.client
-import http.server
 import io
-import os
-import secrets
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlunsplit
 
 from . import ROOT, browser, exit_code
+from .serving import JupyterLab, serving
 
 OUTPUT = ROOT / "docs" / "capturas"
 NAMES = ("cuaderno", "diapositiva", "sitio", "laboratorio")
@@ -38,67 +27,8 @@ NOTEBOOK, HEADING = "02_bucle_de_generacion", "2. Cuatro líneas"
 SLIDE = 6
 
 
-def address(port: int, path: str = "") -> str:
-    return urlunsplit(("http", f"127.0.0.1:{port}", path, "", ""))
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Sirve una carpeta en esta máquina, y nada más que en ella."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield address(server.server_port, "/")
-        server.shutdown()
-
-
-def answers(port: int, token: str) -> bool:
-    """Dice si hay un Jupyter en ese puerto y acepta esa llave."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", f"/api/status?token={token}")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
-def jupyterlab(folder: Path) -> Iterator[tuple[str, str]]:
-    """Un JupyterLab sobre una copia de los cuadernos, con sus ajustes aparte: su dirección y su llave."""
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("fuente", "soluciones"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token, log = secrets.token_hex(16), folder / "jupyterlab.log"
-    own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "ajustes"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "espacios")}
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.root_dir=notebooks", "--no-browser", f"--port={port}"]
-    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    url = address(port)
-    with log.open("wb") as out:
-        env = os.environ | own | {"JUPYTER_TOKEN": token}
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        end = time.monotonic() + 120
-        while not answers(port, token):
-            if process.poll() is not None or time.monotonic() > end:
-                raise ValueError(f"JupyterLab no arranca:\n{log.read_text('utf-8', 'replace')[-1500:]}")
-            time.sleep(0.2)
-        yield url, token
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def see_notebook(page, url: str, token: str) -> None:
-    page.goto(f"{url}/lab/tree/{NOTEBOOK}.ipynb?token={token}&reset")
+def see_notebook(page, lab: JupyterLab) -> None:
+    page.goto(f"{lab.url}/lab/tree/{NOTEBOOK}.ipynb?token={lab.token}&reset")
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
     # Lo que no se ve no se dibuja, y al dibujarlo todo se mueve: la imagen saldría corrida.
     page.add_style_tag(content=".jp-Cell { content-visibility: visible !important }")
@@ -161,12 +91,12 @@ def shoot(site: Path, decks: Path, output: Path) -> list[str]:
     problems = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        at_site, at_decks = stack.enter_context(serve(site)), stack.enter_context(serve(decks))
-        at_lab = stack.enter_context(jupyterlab(folder))
+        at_site, at_decks = stack.enter_context(serving(site)), stack.enter_context(serving(decks))
+        lab = stack.enter_context(JupyterLab(folder))
         driver = stack.enter_context(sync_playwright())
         chromium = driver.chromium.launch(executable_path=chrome, args=browser.ARGUMENTS)
         ways = (
-            lambda page: see_notebook(page, *at_lab),
+            lambda page: see_notebook(page, lab),
             lambda page: see_slide(page, at_decks),
             lambda page: see_site(page, at_site),
             lambda page: see_lab(page, at_site),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import laboratorio
 import pytest
-from paginas import serving
 
 from tools import lab as build_lab
+from tools.serving import serving
 
 BROWSER_ARGUMENTS = ["--enable-blink-features=ForceEagerMeasureMemory"]  # que mida la memoria cuando se le pide
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}

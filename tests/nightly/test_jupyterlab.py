@@ -8,17 +8,12 @@ ejercicio escribiendo en su celda y, en la sesión 03, se mueve el explorador. N
 import json
 import os
 import re
-import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import hostil
 import nbformat
 import psutil
 import pytest
@@ -28,6 +23,7 @@ from jupyter_client import BlockingKernelClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import browser as browser_script
+from tools.serving import JupyterLab
 
 SHOTS = Path(os.environ.get("CURSO_CAPTURAS") or ROOT / "build" / "pantallazos")
 SECOND = 1000  # Playwright cuenta en milisegundos
@@ -38,84 +34,21 @@ LIMIT = 120 * SECOND  # todo lo demás
 # --- JupyterLab y el navegador ------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Lab:
-    """Un JupyterLab como el de ``make lab``, sobre una copia de los cuadernos."""
-
-    def __init__(self, folder: Path):
-        self.notebooks, self.log = folder / "notebooks", folder / "jupyterlab.log"
-        shutil.copytree(NOTEBOOKS, self.notebooks, ignore=shutil.ignore_patterns("fuente", ".ipynb_checkpoints"))
-        self.token, self.port = secrets.token_hex(16), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        env = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1", HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
-        env.update({f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")})
-        env.update(JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"), JUPYTERLAB_WORKSPACES_DIR=str(folder / "spaces"))
-        env.update(IPYTHONDIR=str(folder / "ipython"), CURSO_PERFIL="mini", JUPYTER_TOKEN=self.token)
-        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # en una máquina ocupada, esperar girando lo hace todo eterno
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        for name in ("MPLBACKEND", "CI"):
-            env.pop(name, None)
-        # La lista de tipos de letra de matplotlib, propia y ya hecha: la de la cuenta puede ser de otro entorno.
-        env["MPLCONFIGDIR"] = str(folder / "matplotlib")
-        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=env, check=True)
-        command = [sys.executable, "-m", "jupyterlab", "--ServerApp.root_dir=notebooks", "--no-browser"]
-        command += ["--port", str(self.port), "--ServerApp.port_retries=0"]
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command += ["--allow-root"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
-
-    def api(self, path: str, method: str = "GET"):
-        request = urllib.request.Request(
-            f"{self.url}/{path}", method=method, headers={"Authorization": f"token {self.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def wait(self):
-        """Espera a que conteste."""
-        end = time.monotonic() + LIMIT / SECOND
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                return self.api("api/status")
-            except OSError:
-                time.sleep(0.2)
-        raise RuntimeError(f"JupyterLab no arranca:\n{self.log.read_text('utf-8', 'replace')[-3000:]}")
-
-    def stop_kernels(self):
-        for kernel in self.api("api/kernels"):
-            self.api(f"api/kernels/{kernel['id']}", "DELETE")
-
-    def stop(self):
-        try:
-            if self.process.poll() is None:
-                self.stop_kernels()
-        finally:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(30)
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     settings = Path(sys.prefix, "share", "jupyter", "lab", "settings", "overrides.json")
     if not settings.exists():
         missing("este entorno no lo ha preparado tools/environment.py: JupyterLab estaría en inglés")
-    lab = Lab(tmp_path_factory.mktemp("clase con ñandú"))
-    try:
-        lab.wait()
+    folder = tmp_path_factory.mktemp("clase con ñandú")
+    env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "CI")}
+    env |= {"JUPYTER_PREFER_ENV_PATH": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env |= {"CURSO_PERFIL": "mini", "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))}
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # en una máquina ocupada, esperar girando lo hace todo eterno
+    # La lista de tipos de letra de matplotlib, propia y ya hecha: la de la cuenta puede ser de otro entorno.
+    env["MPLCONFIGDIR"] = str(folder / "matplotlib")
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=env, check=True)
+    with JupyterLab(folder, env) as lab:
         yield lab
-    finally:
-        lab.stop()
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +77,7 @@ def is_local(url: str) -> bool:
 class Screen:
     """Un cuaderno abierto en una pestaña, y lo que una persona puede hacer con él."""
 
-    def __init__(self, lab: Lab, context, name: str):
+    def __init__(self, lab: JupyterLab, context, name: str):
         self.lab, self.name = lab, name
         self.book = nbformat.read(lab.notebooks / name, as_version=4)
         self.outside, self.problems = [], []
@@ -306,9 +239,9 @@ def move_the_explorer(screen):
     screen.shot("explorador-error", area)
     handle.press("End")
     area.get_by_text("no hay dado que tirar").wait_for(state="detached")
-    area.locator("input[type=text]").first.fill(HOSTILE)
+    area.locator("input[type=text]").first.fill(hostil.HOSTILE)
     area.locator("input[type=text]").first.press("Enter")
-    area.locator("blockquote").get_by_text(HOSTILE).wait_for()
+    area.locator("blockquote").get_by_text(hostil.HOSTILE).wait_for()
     assert screen.page.evaluate("window.fired") is None
 
 
@@ -355,44 +288,10 @@ def test_a_student_runs_the_notebook(path, open_notebook):
 
 # --- Lo que escribe un modelo no se ejecuta -------------------------------------------------------------
 
-HOSTILE = '<script>window.fired = 1</script><img src="no-existe.png" onerror="window.fired = 1">'
-HTML_WRITERS = {
-    "plots.py",
-    "widgets.py",
-    "cards.py",
-    "recordings.py",
-    "finetuning.py",
-}  # los que prueba el cuaderno de abajo
-HOSTILE_CELLS = [
-    f"hostile = {HOSTILE!r}\n"
-    "from course_utils import cards, decoding, plots\n"
-    "from course_utils.checks import check\n"
-    "from course_utils.models import load_model\n"
-    "from course_utils.strategies import compare_strategies\n"
-    "from course_utils.recordings import Shown, record\n"
-    "from course_utils.widgets import EpochSlider, Explorer, SentenceBox\n"
-    "model, tokenizer = load_model('decoder', 'mini')\n"
-    "ids = tokenizer(hostile, return_tensors='pt').input_ids",
-    "Explorer(model, tokenizer, hostile)",
-    "SentenceBox(model, tokenizer, hostile)",
-    "card = cards.Card(hostile, (hostile,), (-1.0,), hostile)\nEpochSlider([(hostile, card), ('después', card)])",
-    "plots.Surprise([hostile, hostile], [1.0, 9.0])",
-    "from course_utils.finetuning import Training\nTraining(hostile, 3)",
-    "plots.show_text(ids, tokenizer, prompt_length=9, labels=[hostile])",
-    "plots.show_table([{hostile: hostile}], caption=hostile)",
-    "about = {'label': hostile, 'name': hostile, 'profile': '', 'date': ''}\n"
-    "made = record(model, tokenizer, hostile, {'max_new_tokens': 3}, **about)\n"
-    "Shown((made,), (made,))",
-    "decoding.generate(model, ids, max_new_tokens=2, top_n=2).table(tokenizer)",
-    "mine = {hostile: {'select': decoding.sample}}\n"
-    "compare_strategies(model, tokenizer, hostile, mine, samples=2, max_new_tokens=4)",
-    "check('2.1', hostile)\ncheck('5.1', lambda *a: hostile)",
-]
-
 
 def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
     code = [
-        *HOSTILE_CELLS,
+        *hostil.CELLS,
         "from IPython.display import HTML\nHTML('<img src=no-existe.png onerror=\"window.control=1\">')",
     ]
     code += ["import sys\n_ = sys.stderr.write('un aviso')", "raise ValueError('un error')"]
@@ -405,22 +304,13 @@ def test_html_from_a_model_or_a_student_is_shown_not_run(lab, open_notebook):
     screen.page.wait_for_function("window.control === 1")
     failures = "\n".join(screen.failures())
     assert "un aviso" in failures and "un error" in failures
-    for index in range(1, len(HOSTILE_CELLS)):
+    for index in range(1, len(hostil.CELLS)):
         area = screen.cells.nth(index).locator(".jp-OutputArea")
-        split = "SentenceBox" in HOSTILE_CELLS[index]  # enseña el texto token a token
+        split = "SentenceBox" in hostil.CELLS[index]  # enseña el texto token a token
         area.get_by_text("dado" if split else "<script>window.fired").first.wait_for()
-        assert area.locator("script, img[onerror]").count() == 0, HOSTILE_CELLS[index]
+        assert area.locator("script, img[onerror]").count() == 0, hostil.CELLS[index]
     screen.shot("salidas")
     assert screen.page.evaluate("window.fired") is None
-
-
-def test_every_html_writer_is_in_the_hostile_notebook():
-    pattern = re.compile(
-        r"_repr_\w*html_|\bHTML\(|to_html|\.style\b|Markdown\(|_repr_(?:markdown|javascript|svg|mimebundle)_"
-    )
-    for path in (ROOT / "course_utils").rglob("*.py"):
-        found = bool(pattern.search(path.read_text(encoding="utf-8")))
-        assert found == (path.name in HTML_WRITERS), f"{path.name}: añádelo a HOSTILE_CELLS"
 
 
 # --- Una tarde larga ----------------------------------------------------------------------------------
@@ -437,7 +327,7 @@ print(tokenizer.decode(model.generate(**ids, do_sample=False, max_new_tokens=20)
 def test_thirty_kernels_one_after_another_leave_nothing_behind(lab):
     """Cada uno carga el modelo, escribe lo mismo y se cierra: ni procesos, ni archivos, ni memoria del servidor."""
     lab.stop_kernels()
-    server, runtime = psutil.Process(lab.process.pid), lab.notebooks.parent / "runtime"
+    server, runtime = psutil.Process(lab.process.pid), lab.runtime
     texts, memory, processes = set(), [], len(server.children(recursive=True))
     files = len(list(runtime.iterdir()))
     for _ in range(30):

@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import hostil
 import jupytext
 import pytest
 
@@ -69,6 +70,15 @@ def test_nothing_executes_or_unpickles_what_it_receives(path):
 )
 def test_each_danger_is_noticed(code, magics, expected):
     assert any(expected in problem for problem in problems(code, magics)), problems(code, magics)
+
+
+HTML = re.compile(r"_repr_\w*html_|\bHTML\(|to_html|\.style\b|Markdown\(|_repr_(?:markdown|javascript|svg|mimebundle)_")
+
+
+@pytest.mark.parametrize("path", [p for p in PYTHON if "course_utils" in p.parts], ids=lambda path: path.name)
+def test_everything_that_writes_html_is_shown_a_hostile_text(path):
+    writes = bool(HTML.search(path.read_text(encoding="utf-8")))
+    assert writes == (path.name in hostil.WRITERS), "tests/nightly/test_jupyterlab.py enseña las celdas de hostil.py"
 
 
 def test_harmless_code_passes():

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,50 +24,13 @@ import pytest
 from absent import missing
 
 from tools import browser as browser_script
+from tools.serving import serving
 
 LIMIT = 60_000  # ms: lo que espera Playwright, también en una máquina ocupada
 LOCAL = ("127.0.0.1", "localhost", None)  # sin servidor: file:, data:, blob:
 
 
 # --- El servidor --------------------------------------------------------------------------------------
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
-        ".js": "text/javascript",
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-        ".woff2": "font/woff2",
-    }
-
-    def __init__(self, *args, headers=None, **kwargs):
-        self.extra_headers = headers or {}
-        super().__init__(*args, **kwargs)
-
-    def end_headers(self):
-        for name, value in self.extra_headers.items():
-            self.send_header(name, value)
-        super().end_headers()
-
-    def log_message(self, *args):  # que no llene la salida de pytest
-        pass
-
-
-@contextlib.contextmanager
-def serving(folder: Path, headers: dict | None = None) -> Iterator[str]:
-    """Sirve una carpeta en un puerto libre de esta máquina; da su URL, acabada en «/»."""
-    handler = functools.partial(_Handler, directory=str(folder), headers=headers)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
