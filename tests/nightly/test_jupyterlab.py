@@ -217,6 +217,8 @@ def solve(screen, name: str):
 
 def move_the_explorer(screen):
     """Sesión 03: los mandos cambian el dibujo, los botones escriben, y un mal valor se explica."""
+    from playwright.sync_api import expect
+
     area = screen.run_cell(screen.position("explorador")).locator(".jp-OutputArea")
     text, handle = area.locator("blockquote"), area.locator(".noUi-handle").first
     bar = area.locator("div[style*=width]").filter(has_text="%").first
@@ -230,7 +232,7 @@ def move_the_explorer(screen):
     assert area.locator(".widget-readout").first.text_content() == "0.95"
     start = text.text_content()
     area.get_by_role("button", name="La favorita").click()
-    screen.page.wait_for_function("([text, before]) => text.textContent !== before", arg=[text.element_handle(), start])
+    expect(text).not_to_have_text(start, timeout=LIMIT)
     assert text.text_content().startswith(start) and len(text.text_content()) > len(start)
     screen.shot("explorador", area)
     area.get_by_role("button", name="Deshacer").click()

@@ -358,7 +358,7 @@ def test_the_same_numbers_are_a_repetition():
 
 def test_other_numbers_are_not():
     (look,) = repeat.compare(*books(after={"nll": 1700.0}))
-    assert look.mark == NO and "measure.nll" in look.text
+    assert look.mark == NO and "measure.nll" in look.text and "(Se admite un 1 % de diferencia)" in look.remedy
     (look,) = repeat.compare(*books(data={"licence": "otra"}))
     assert look.mark == NO and "data.licence" in look.text
     before, after = books()
@@ -483,15 +483,83 @@ def test_an_evidence_is_one_line_of_json_and_a_table():
         project.data(title="a", author="b", licence="", source="d")
 
 
+EVIDENCES = {
+    "plan": {"question": "¿mejora?", "measure": "bits", "better": "menor", "decides": "que no baje", "trains": True},
+    "data": {"title": "Cartas", "author": "mi abuela", "licence": "con permiso", "source": "casa"},
+    "training": {"seed": 3, "how": "tune(…)", "model": "el mío"},
+    "finish": {"limits": "que guste", "bad_result": "0,02"},
+}
+ROWS = {
+    "plan": {
+        "pregunta": "¿mejora?",
+        "medida": "bits; mejor, menor",
+        "decide": "que no baje",
+        "entrena": "sí",
+        "genera textos": "sí",
+    },
+    "data": {
+        "título": "Cartas",
+        "quién lo escribió": "mi abuela",
+        "licencia": "con permiso",
+        "de dónde sale": "casa",
+    },
+    "training": {"cómo": "tune(…)", "semilla": "3", "modelo de partida": "el mío"},
+    "finish": {"qué no demuestra": "que guste", "un resultado malo": "0,02"},
+}
+
+
+@pytest.mark.parametrize("kind", EVIDENCES)
+def test_what_is_declared_is_said_and_shown_and_nothing_may_be_missing(kind):
+    make, given = getattr(project, kind), EVIDENCES[kind]
+    made = make(**given)
+    extra = {"generates": True} if kind == "plan" else {}
+    assert made.kind == kind and made.values == given | extra and dict(made.table.rows) == ROWS[kind]
+    for name in (name for name, value in given.items() if isinstance(value, str)):
+        with pytest.raises(ValueError, match=name):
+            make(**given | {name: " \n"})
+
+
+def test_a_plan_may_do_without_training_or_without_texts():
+    made = project.plan(**EVIDENCES["plan"] | {"trains": False}, generates=False)
+    assert made.values["trains"] is made.values["generates"] is False
+    assert dict(made.table.rows)["entrena"] == dict(made.table.rows)["genera textos"] == "no"
+    with pytest.raises(ValueError, match="«menor» o «mayor»"):
+        project.plan(**EVIDENCES["plan"] | {"better": "lower"})
+
+
+def test_training_starts_from_the_model_of_the_course_if_nothing_is_said():
+    assert project.training(seed=0, how="así").values["model"] == f"decodificador del curso, {base_hash()[:16]}"
+    with pytest.raises(ValueError, match="seed"):
+        project.training(seed=-1, how="así")
+
+
 @pytest.fixture(scope="module")
 def mini():
     return load_model("decoder")
 
 
+def test_a_kept_adapter_is_the_tuned_model_and_says_nothing_of_this_machine(tmp_path, mini):
+    texts = [f"—¿Y el {word}?\n—Se fue a la {word}." for word in ("gato", "perro", "sol", "mar")]
+    parts = {"train": texts, "validation": texts[:2]}
+    folder, options = tmp_path / "adaptador", {"seed": 0, "epochs": 6, "lora_rank": 2, "learning_rate": 5e-3}
+    tuned = project.tune(parts, keep=folder, progress=False, **options)
+    assert {path.name for path in folder.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    saved = (folder / "adapter_config.json").read_text(encoding="utf-8")
+    assert json.loads(saved)["base_model_name_or_path"] == "course_utils/checkpoints/decoder"
+    assert not tuned.training and {p.dtype for p in tuned.parameters()} == {torch.float32}
+    (folder / "receta.json").write_text(json.dumps({"model": base_hash()}), encoding="utf-8")
+    again = project.load_tuned("adaptador", tmp_path)
+    ids = mini[1]("Había una vez", return_tensors="pt").input_ids
+    with torch.no_grad():
+        one, two, before = (model(ids).logits for model in (tuned, again, mini[0]))
+    assert torch.allclose(one, two, atol=1e-3) and (one - before).abs().max() > 0.1
+
+
 def test_measure_agrees_with_the_model_itself(mini):
     model, tokenizer = mini
     texts = ["Aquella noche nadie quiso volver a casa.", "Había una vez un rey."]
-    values = project.measure(model, tokenizer, texts, when="antes").values
+    made = project.measure(model, tokenizer, texts, when="antes")
+    values = made.values
     nll, tokens = 0.0, 0
     for text in texts:
         ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False).input_ids]])
@@ -500,7 +568,13 @@ def test_measure_agrees_with_the_model_itself(mini):
         tokens += ids.shape[1] - 1
     assert math.isclose(values["nll"], nll, rel_tol=1e-4) and values["n_tokens"] == tokens
     assert math.isclose(values["perplexity"], math.exp(nll / tokens), rel_tol=1e-3)
-    assert math.isclose(values["bits_per_char"], bits(nll, sum(map(len, texts))), rel_tol=1e-3)
+    chars = sum(map(len, texts))
+    assert math.isclose(values["bits_per_char"], bits(nll, chars), rel_tol=1e-3)
+    assert dict(made.table.rows) == {
+        "textos": f"2 de «test», {chars} caracteres, {tokens} tokens",
+        "perplejidad": f"{math.exp(nll / tokens):.2f}".replace(".", ","),
+        "bits por carácter": f"{bits(nll, chars):.3f}".replace(".", ","),
+    }
 
 
 def test_texts_come_from_their_own_seed(mini):
