@@ -608,3 +608,30 @@ def test_undisturbed_restores_even_after_an_error():
         raise ZeroDivisionError
     assert torch.equal(state, torch.get_rng_state()) and torch.get_default_dtype() is torch.float32
     assert torch.is_grad_enabled()
+
+
+# ---------------------------------------------------------------- los puntos
+def test_points_follow_the_rules_and_count_no_attempt(capsys):
+    def with_logits_changed(logits, t):
+        logits /= t
+        return logits.softmax(-1)
+
+    rules = len(checks.EXERCISES["2.1"])
+    passed = sum(one.received is None for one in checks.review("2.1", with_logits_changed))
+    assert 0 < passed < rules
+    checks._failures.clear()
+    assert checks.points("2.1", lambda logits, t: (logits / t).softmax(-1)) == 2
+    assert checks.points("2.1", with_logits_changed) == int(passed >= rules / 2)
+    assert [checks.points("2.1", wrong) for wrong in (lambda logits, t: logits, 3, ..., None)] == [0, 0, 0, 0]
+    assert capsys.readouterr().out == "" and not checks._failures
+    with pytest.raises(ValueError, match="No conozco el ejercicio"):
+        checks.points("99.1", ...)
+
+
+@pytest.mark.parametrize(("met", "worth"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
+def test_half_of_the_rules_are_worth_a_point(met, worth, monkeypatch):
+    rules = [
+        checks.Rule(f"regla {i}", lambda answer, i=i: None if i < met else "otra cosa", ("pista",)) for i in range(4)
+    ]
+    monkeypatch.setitem(checks.EXERCISES, "0.1", tuple(rules))
+    assert checks.points("0.1", lambda: 1) == worth

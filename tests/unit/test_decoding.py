@@ -302,7 +302,8 @@ def test_top_n_and_table(mini):
     out = d.generate(model, ids, max_new_tokens=4, top_n=3)
     table = out.table(tokenizer)
     assert list(table.columns) == ["Entrada", "Elegido", "Opción 1", "Opción 2", "Opción 3"] and len(table) == 4
-    assert table["Entrada"].iloc[0] == "Había una vez"
+    read = [tokenizer.decode(out.sequences[0, : ids.size(1) + n]) for n in range(4)]
+    assert table["Entrada"].tolist() == read and read[0] == "Había una vez" and list(table.index) == [1, 2, 3, 4]
     with torch.no_grad():
         best = model(ids).logits[0, -1].softmax(-1).topk(3)
     assert [p for _, p in out.choices(tokenizer)[0]] == pytest.approx(best.values.tolist(), abs=1e-5)

@@ -68,6 +68,13 @@ def test_every_text_stands_between_two_eos(tokenizer):
         assert tokenizer.decode(ids[1:-1]) == text and length == len(ids)
 
 
+def test_there_is_room_for_a_token_between_the_two_eos(tokenizer):
+    (row,) = f.tokenize("hola", tokenizer, max_length=3)["input_ids"]
+    assert len(row) == 3 and row[0] == tokenizer.eos_token_id
+    with pytest.raises(ValueError, match=r"max_length.*3.*es 2.*sitio a los EOS"):
+        f.tokenize("hola", tokenizer, max_length=2)
+
+
 def test_a_text_that_is_cut_does_not_end_in_eos(tokenizer):
     whole, cut = (f.tokenize(["hola " * 40], tokenizer, max_length=n)["input_ids"][0] for n in (500, 10))
     assert len(cut) == 10 and cut == whole[:10] and cut[-1] != tokenizer.eos_token_id
@@ -493,6 +500,8 @@ def test_lora_is_refused_whole_where_peft_cannot():
     with pytest.raises(ValueError, match="No sé dónde poner LoRA en MambaForCausalLM"):
         f.add_lora(model, 4)
     assert list(model.state_dict()) == names and all(p.requires_grad for p in model.parameters())
+    with pytest.raises(ValueError, match="no tiene matrices"):
+        f.add_lora(GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=4, n_head=1, n_layer=0)), 4)
     with pytest.raises(ValueError, match="sin adaptadores todavía"):
         f.add_lora(f.add_lora(small_model(), 4), 4)
 

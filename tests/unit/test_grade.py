@@ -149,6 +149,17 @@ def test_a_bomb_a_link_and_a_broken_zip_are_reported():
     assert content is None and why == "lleva dentro un enlace"
 
 
+def test_a_zip_with_too_much_is_not_opened(monkeypatch):
+    raw = zipped({name: os.urandom(700) for name in ("a.ipynb", "b.ipynb", "c.ipynb")})
+    monkeypatch.setattr(unzip, "MAX_FILES", 3)
+    assert [why for *_, why in unzip.members(io.BytesIO(raw), 1000)] == ["", "", ""]
+    monkeypatch.setattr(unzip, "MAX_TOTAL", 1400)  # entre todos: el tercero ya no cabe
+    assert [why for *_, why in unzip.members(io.BytesIO(raw), 1000)] == ["", "", "ocupa demasiado"]
+    monkeypatch.setattr(unzip, "MAX_FILES", 2)
+    with pytest.raises(unzip.Refused, match="tiene 3 archivos; el tope son 2"):
+        list(unzip.members(io.BytesIO(raw), 1000))
+
+
 def test_a_link_is_never_followed_and_a_big_file_never_opened(tmp_path):
     outside = tmp_path / "fuera.ipynb"
     outside.write_text("{}")
@@ -178,6 +189,27 @@ def test_a_cell_without_its_function_says_why(code, why):
 def test_what_is_not_a_notebook_is_said_in_spanish(raw):
     with pytest.raises(reading.Unreadable, match=r"no es|está"):
         reading.from_bytes(raw)
+
+
+def test_a_notebook_with_too_much_is_not_read(monkeypatch):
+    raw = json.dumps({"cells": [{"cell_type": "code", "source": f"x = {n}"} for n in range(4)]}).encode()
+    assert len(reading.from_bytes(raw)) == 4
+    monkeypatch.setattr(reading, "MAX_CODE", 20)  # cinco letras por celda: caben justas
+    assert len(reading.from_bytes(raw)) == 4
+    monkeypatch.setattr(reading, "MAX_CODE", 19)
+    with pytest.raises(reading.Unreadable, match="un millón de letras"):
+        reading.from_bytes(raw)
+    monkeypatch.setattr(reading, "MAX_CELLS", 3)  # de las que sobran no se mira nada
+    assert [cell["source"] for cell in reading.from_bytes(raw)] == ["x = 0", "x = 1", "x = 2"]
+
+
+@pytest.mark.parametrize("why", [ValueError, RecursionError, MemoryError])
+def test_code_that_python_cannot_even_read_is_not_python(monkeypatch, why):
+    def read_it(*_):
+        raise why
+
+    monkeypatch.setattr(reading.ast, "parse", read_it)
+    assert reading._broken("x = 1") == "la celda no es Python válido"
 
 
 def test_a_notebook_of_another_session_is_not_of_another_edition():
@@ -421,8 +453,10 @@ def test_a_page_does_not_say_what_is_for_the_teacher(tmp_path, monkeypatch):
     [("pendiente", "Escribe tu respuesta"), ("falta", "cópiala"), ("resuelto", "¡Enhorabuena!"), ("cortado", "acabar")],
 )
 def test_each_state_says_what_to_do(kind, said):
-    found = Result("Ana", books=["02_bucle_de_generacion"], verdicts={"2.1": Verdict(2 * (kind == "resuelto"), kind)})
-    assert said in pages.feedback(found, [EXERCISES["2.1"]], [])
+    points = 2 * (kind == "resuelto")
+    found = Result("Ana", books=["02_bucle_de_generacion"], verdicts={"2.1": Verdict(points, kind)})
+    text = pages.feedback(found, [EXERCISES["2.1"]], [])
+    assert said in text and f"<p>{points // 2} de 1 ejercicio resuelto, {points} puntos de 2." in text
 
 
 def test_pages_have_safe_and_different_names():

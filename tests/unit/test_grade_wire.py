@@ -129,10 +129,12 @@ def test_what_does_not_fit_is_not_sent():
         with pytest.raises(wire.TooBig):
             wire.Writer().write(value)
     deep = []
-    for _ in range(100):
+    for _ in range(wire.MAX_DEPTH):
         deep = [deep]
-    with pytest.raises(wire.TooBig):
-        wire.Writer().write(deep)
+    assert travel(deep) == deep  # hasta el tope, cabe
+    for kind in (list, tuple, lambda x: {0: x[0]}):
+        with pytest.raises(wire.TooBig):
+            wire.Writer().write(kind([deep]))
 
 
 @pytest.mark.parametrize(

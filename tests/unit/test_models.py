@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -327,6 +328,19 @@ def test_tokens_added_without_making_room_for_them(mine, mini, new):
     model.save_pretrained(mine)
     model, tokenizer = load_model("decoder", broken(mine))
     assert model(tokenizer("<fin>", return_tensors="pt").input_ids).logits.shape[-1] == last + 1
+
+
+def test_what_does_not_fit_in_memory_is_said_before_reading_it(mine, monkeypatch):
+    numbers = sum(tensor.numel() for piece in mine.glob("*.safetensors") for tensor in load_file(piece).values())
+    needed = 4 * numbers + 15 * (mine / "tokenizer.json").stat().st_size
+    monkeypatch.setattr(models, "free_memory", lambda: needed)
+    load_model("decoder", broken(mine))
+    monkeypatch.setattr(models, "free_memory", lambda: 1 / 0)  # donde no se sabe cuánta queda, se intenta
+    load_model("decoder", broken(mine))
+    monkeypatch.setattr(models, "free_memory", lambda: needed - 1)
+    refused(mine, r"no cabe en la memoria: hacen falta .* y quedan .*Cierra programas", load_model)
+    (mine / "tokenizer.json").unlink()
+    assert models._check_memory(mine, "") == 4 * numbers
 
 
 @pytest.mark.parametrize("way", ["entera", "relativa", "personal"])

@@ -8,7 +8,6 @@ import pytest
 from cuadernos import NOTEBOOKS, ROOT
 from packaging.version import Version
 
-from course_utils import checks
 from course_utils.checks import EXERCISES
 from tools import nbgrader as tool
 from tools.notebooks import STUB, Target, find_targets
@@ -174,29 +173,3 @@ def test_extra_versions_change_none_of_the_course():
     assert "nbgrader" in extra and all(ours.get(name, pin) == pin for name, pin in extra.items())
     # notebook va a la par de JupyterLab: la 7.5, con la 4.5.
     assert Version(extra["notebook"]).minor == Version(ours["jupyterlab"]).minor
-
-
-def test_points_follow_the_rules_and_count_no_attempt(capsys):
-    def with_logits_changed(logits, t):
-        logits /= t
-        return logits.softmax(-1)
-
-    rules = len(EXERCISES["2.1"])
-    passed = sum(one.received is None for one in checks.review("2.1", with_logits_changed))
-    assert 0 < passed < rules
-    checks._failures.clear()
-    assert checks.points("2.1", lambda logits, t: (logits / t).softmax(-1)) == 2
-    assert checks.points("2.1", with_logits_changed) == int(passed >= rules / 2)
-    assert [checks.points("2.1", wrong) for wrong in (lambda logits, t: logits, 3, ..., None)] == [0, 0, 0, 0]
-    assert capsys.readouterr().out == "" and not checks._failures
-    with pytest.raises(ValueError, match="No conozco el ejercicio"):
-        checks.points("99.1", ...)
-
-
-@pytest.mark.parametrize(("met", "worth"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
-def test_half_of_the_rules_are_worth_a_point(met, worth, monkeypatch):
-    rules = [
-        checks.Rule(f"regla {i}", lambda answer, i=i: None if i < met else "otra cosa", ("pista",)) for i in range(4)
-    ]
-    monkeypatch.setitem(checks.EXERCISES, "0.1", tuple(rules))
-    assert checks.points("0.1", lambda: 1) == worth

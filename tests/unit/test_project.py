@@ -457,6 +457,8 @@ def test_what_compare_shows_is_what_it_measures():
     assert dict(made.table.rows) == rows
     less = project.compare("bits", {"a": [1, 2, 3, 4], "b": [1.5, 2, 2, 4]}, better="menor", digits=1).table.rows
     assert dict(less)["gana «b» (mejor, menor)"] == "en el 25 % de las parejas"
+    more = project.compare("bits", {"a": [1, 2, 3, 4], "b": [1.5, 2, 2.5, 4]}, better="mayor").table.rows
+    assert dict(more)["gana «b» (mejor, mayor)"] == "en el 25 % de las parejas"  # empatar no es ganar
     assert dict(less)["bits, a"] == "2,5" and dict(less)["¿se distinguen?"].startswith("no")
 
 

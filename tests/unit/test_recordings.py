@@ -58,6 +58,8 @@ def test_its_logprobs_are_those_of_the_model_untransformed(mini, made):
         logits = model(torch.tensor([[*found.prompt_ids, *found.ids]])).logits[0, len(found.prompt_ids) - 1 : -1]
     expected = -torch.nn.functional.cross_entropy(logits, torch.tensor(found.ids), reduction="none")
     assert found.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+    assert found.logprobs == tuple(round(value, 4) for value in found.logprobs)  # con cuatro decimales basta
+    assert found.logprobs != tuple(round(value, 3) for value in found.logprobs)
 
 
 def test_a_scored_text_is_paid_from_its_first_token(mini, scored):
