@@ -307,7 +307,9 @@ def test_top_n_and_table(mini):
     with torch.no_grad():
         best = model(ids).logits[0, -1].softmax(-1).topk(3)
     assert [p for _, p in out.choices(tokenizer)[0]] == pytest.approx(best.values.tolist(), abs=1e-5)
-    assert table["Opción 1"].iloc[0].startswith(d.show_token(tokenizer, best.indices[0].item()))
+    shown = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    shown = [f"{d.show_token(tokenizer, i)} ({100 * p:.1f}\u00a0%)" for i, p in shown]
+    assert table.iloc[0].tolist()[2:] == shown and table["Elegido"].iloc[0] == shown[0].split(" (")[0]
     with pytest.raises(ValueError, match="top_n=5"):
         d.generate(model, ids, max_new_tokens=1).table(tokenizer)
     assert out.text(tokenizer) == tokenizer.decode(out.sequences[0].tolist())

@@ -265,6 +265,15 @@ def test_only_what_the_function_needs_is_run():
     ]
 
 
+def test_the_sentences_go_with_their_cell():
+    made = {"cells": [{"cell_type": "code", "source": "import math\nprint(1)\nK = 2"}]}
+    code = "print(2)\ndef apply_temperature(logits, t):\n    return math.exp(K)"
+    made["cells"].append({"cell_type": "code", "id": "ejercicio-2-1", "source": code})
+    cells = read(made).attempts["2.1"].cells
+    assert [(c["name"], c["keep"]) for c in cells] == [("<celda 1>", [0, 2]), ("<celda 2>", [1])]
+    assert [c["source"] for c in cells] == [made["cells"][0]["source"], code]
+
+
 def test_local_names_are_not_needed_and_what_comes_later_is_found():
     cells = ("model = load()\nx = 1", "def f(model): x = model; return x + after()", "def after(): return 2")
     assert run("f", 1, *cells) == [cells[1], cells[2]]
@@ -302,6 +311,11 @@ def test_answers_are_compared_without_names_comments_or_layout():
     nearly = LONG.replace("max(total, 1)", "max(total, 2)")
     (pair,) = alike.pairs("3.2", {"Ana": LONG, "Luis": nearly}, (), "f")
     assert alike.NEAR <= pair.share < 1
+
+
+def test_what_is_not_python_has_no_normal_form():
+    assert course.normal("def f(:") == course.normal("\0") == ""
+    assert course.normal("def f(x):\n    return x", "f") == course.normal("def g(y):  # otra\n    return  y", "g") != ""
 
 
 def test_a_line_that_anyone_would_write_is_not_a_fact():

@@ -137,6 +137,23 @@ def test_what_does_not_fit_is_not_sent():
             wire.Writer().write(kind([deep]))
 
 
+def test_a_message_fits_up_to_the_byte(monkeypatch):
+    message = ["hola"], {"0": torch.arange(3)}
+    size = len('["hola"]') + len(wire.pack(message[1]))
+    one, two = socket.socketpair()
+    with one, two:
+        monkeypatch.setattr(wire, "MAX_BYTES", size)
+        wire.send(one, message)
+        tree, tensors = wire.receive(two)
+        assert tree == message[0] and torch.equal(tensors["0"], message[1]["0"])
+        wire.send(one, message)
+        monkeypatch.setattr(wire, "MAX_BYTES", size - 1)
+        with pytest.raises(wire.Broken, match=f"un mensaje de {size} bytes"):
+            wire.receive(two)
+        with pytest.raises(wire.TooBig, match=f"{size} bytes; caben {size - 1}"):
+            wire.send(one, message)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -57,6 +57,14 @@ def test_measures_are_those_of_the_generation(mini):
     assert table.loc["c", "self-BLEU"] < 100
 
 
+def test_speed_is_tokens_over_seconds(mini, monkeypatch):
+    ticks = iter([10.0, 12.0, 20.0, 20.5])  # dos segundos la primera y medio la otra
+    monkeypatch.setattr(strategies.time, "perf_counter", lambda: next(ticks))
+    plans = {"a": {}, "b": {}}
+    table = strategies.compare_strategies(*mini, "El rey", plans, samples=3, max_new_tokens=8)
+    assert table["tokens/s"].tolist() == [3 * 8 / 2, 3 * 8 / 0.5]
+
+
 def test_texts_end_at_the_eos_and_padding_does_not_count(mini):
     model, tokenizer = mini
     ids = tokenizer("El rey", return_tensors="pt").input_ids
