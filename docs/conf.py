@@ -11,7 +11,7 @@ from tools import links  # noqa: E402
 SLUG = links.repository_slug(ROOT)
 
 project = "Generar texto en español con Transformers"
-author = "Quienes contribuyen al curso"
+author = "quienes contribuyen al curso"
 copyright = "quienes contribuyen al curso: el código, con licencia MIT; lo demás, con CC BY 4.0"
 language = "es"
 extensions = ["myst_nb", "tools.site.extension"]
@@ -23,7 +23,7 @@ nb_code_prompt_show = "Ver el código"
 nb_code_prompt_hide = "Esconder el código"
 nb_render_markdown_format = "myst"
 nb_merge_streams = True
-myst_enable_extensions = ["dollarmath", "attrs_inline", "colon_fence", "deflist"]
+myst_enable_extensions = ["dollarmath", "attrs_inline", "colon_fence", "deflist", "tasklist"]
 myst_heading_anchors = 4
 myst_heading_slug_func = "tools.pages.slugify"
 suppress_warnings = ["mystnb.unknown_mime_type"]

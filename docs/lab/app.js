@@ -20,6 +20,7 @@ export const app = createSession();
 const MINI = new URLSearchParams(location.search).has("mini"); // incrustado en otra página: solo lo esencial
 
 byId("late").remove();
+if (location.protocol === "file:") byId("course").remove(); // el archivo suelto no tiene el sitio al lado
 document.documentElement.classList.toggle("mini", MINI);
 const prompt = mountPrompt(app);
 mountExamples(byId("examples"), (text) => {

@@ -333,6 +333,7 @@ def test_the_real_page_in_a_single_file_writes_without_server(modules, tmp_path,
     page, seen = open_page(alone.as_uri())
     page.get_by_role("button", name="Descargar").click()
     page.locator("#candidates").wait_for()
+    assert page.get_by_role("link", name="El curso").count() == 0  # no está al lado
     assert seen.requests == [alone.as_uri()]
     seen.assert_clean()
 

@@ -233,6 +233,13 @@ def test_no_page_is_wider_than_a_phone(site, serve, open_page):
     seen.assert_clean()
 
 
+def test_whoever_arrives_at_the_lab_can_go_to_the_course(site, serve, open_page):
+    page, seen = open_page(serve(site) + "lab/index.html", viewport={"width": 390, "height": 844})
+    page.get_by_role("link", name="El curso").click()
+    page.get_by_role("heading", level=1, name="Generar texto en español").wait_for()
+    seen.assert_clean()
+
+
 def test_it_also_works_from_a_file(site, open_page):
     """Como en el paquete del aula: sin servidor se busca, se contesta y se llega al laboratorio de un solo archivo."""
     page, seen = open_page((site / "search.html").as_uri() + "?q=nucleo")

@@ -647,6 +647,19 @@ def test_the_bar_counts_its_steps_and_writes_each_epoch_with_a_comma(monkeypatch
     assert len(shown) == before
 
 
+@pytest.mark.parametrize(("steps", "drawn"), [(200, 50), (1000, 50), (7, 7)])
+def test_the_bar_is_drawn_fifty_times_at_most_and_ends_full(monkeypatch, steps, drawn):
+    shown = []
+    handle = SimpleNamespace(update=lambda thing: shown.append(thing.done))
+    monkeypatch.setattr("IPython.display.display", lambda thing, display_id: handle)
+    bar, state = f.Progress(), SimpleNamespace(max_steps=steps, global_step=0)
+    bar.on_train_begin(None, state, None)
+    for step in range(1, steps + 1):
+        state.global_step = step
+        bar.on_step_end(None, state, None)
+    assert len(shown) == drawn and shown[-1] == steps and shown == sorted(shown)
+
+
 @pytest.mark.parametrize("notebook", [True, False])
 @pytest.mark.parametrize("progress", [True, False])
 def test_in_a_notebook_the_bar_is_ours_and_outside_theirs(tokenizer, tmp_path, monkeypatch, progress, notebook):

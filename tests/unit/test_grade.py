@@ -104,6 +104,22 @@ def test_files_are_dealt_out_to_people(tmp_path, names, people):
     assert found == people and list(found) == list(people)
 
 
+@pytest.mark.parametrize(
+    ("parts", "stem"),
+    [
+        (("garcia_02_bucle_de_generacion.ipynb",), "garcia"),
+        (("entregas", "Ana.zip", ""), "Ana"),
+        (("Ana.v2", ""), "Ana.v2"),
+        (("02_bucle_de_generacion.ipynb",), "02_bucle_de_generacion"),
+        (("",), "sin nombre"),
+    ],
+)
+def test_a_loose_notebook_is_called_by_what_is_left_of_its_name(parts, stem):
+    found = gather._Found(parts, None)
+    assert gather._stem(found, (), ["02_bucle_de_generacion"]) == stem
+    assert gather._stem(found, ("grupo A",), ["02_bucle_de_generacion"]) == f"grupo A/{stem}"
+
+
 def test_several_notebooks_of_one_person_make_one_row(tmp_path):
     other = json.loads((Path("notebooks") / "03_generate.ipynb").read_text(encoding="utf-8"))
     written(tmp_path, "Ana/dos/02.ipynb")
@@ -313,6 +329,12 @@ def test_answers_are_compared_without_names_comments_or_layout():
     assert alike.NEAR <= pair.share < 1
 
 
+def test_a_short_answer_says_nothing_and_neither_does_a_single_line(monkeypatch):
+    monkeypatch.setattr(alike, "SHORTEST", len(alike._pieces(LONG)))
+    assert not alike.trivial(LONG) and alike.trivial(LONG.replace("total += 1", "pass"))
+    assert alike.trivial("def f(a): return " + " + ".join(f"g(a, {k})" for k in range(99)))
+
+
 def test_what_is_not_python_has_no_normal_form():
     assert course.normal("def f(:") == course.normal("\0") == ""
     assert course.normal("def f(x):\n    return x", "f") == course.normal("def g(y):  # otra\n    return  y", "g") != ""
@@ -408,6 +430,8 @@ def test_pages_escape_everything_and_say_the_first_hint():
     pairs, links = [alike.Pair("2.1", NAME, "b", 1.0)], {NAME: 'paginas/"a".html'}
     report = pages.report([sample()], shown, {NAME: ["<u>"]}, pairs, "x", links)
     assert not re.search(r"<(img|script|u)\b", report) and "iguales" in report
+    titles = ["Personas", "Ejercicios", "Respuestas que se parecen"]
+    assert re.findall("<h2>(.*?)</h2>", report)[:3] == titles and "de las que entregaron su cuaderno.</p>" in report
     assert 'href="paginas/&quot;a&quot;.html"' in report and "2 de 6" not in report
     assert "<td>2.1</td><td>02_bucle_de_generacion (1)</td><td>1</td><td>0</td>" in report
 

@@ -132,6 +132,10 @@ def test_what_does_not_fit_is_not_sent():
     for _ in range(wire.MAX_DEPTH):
         deep = [deep]
     assert travel(deep) == deep  # hasta el tope, cabe
+    column = pd.Series([None], dtype=object)
+    column[0] = column  # una columna que se contiene
+    with pytest.raises(wire.TooBig):
+        wire.Writer().write(column)
     for kind in (list, tuple, lambda x: {0: x[0]}):
         with pytest.raises(wire.TooBig):
             wire.Writer().write(kind([deep]))

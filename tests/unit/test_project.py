@@ -294,6 +294,17 @@ def test_wrong_projects_are_told_why(case):
     assert len(found) <= 4, found  # y no por lo que no les pasa
 
 
+def test_what_does_not_add_up_says_what_it_should_be():
+    by = good()
+    by["after"]["bits_per_char"] = 0.9
+    (text,) = [text for text in missing(notebook(by.values())) if "no cuadran" in text]
+    perplexity, right = math.exp(1600 / 500), bits(1600.0, 1700)
+    said, due = (f"{perplexity:.2f}", "0.900"), (f"{perplexity:.2f}", f"{right:.3f}")
+    said, due = ([number.replace(".", ",") for number in pair] for pair in (said, due))
+    assert f"perplejidad {said[0]} y {said[1]} bits por carácter" in text
+    assert f"las cuentas dan {due[0]} y {due[1]}." in text
+
+
 def test_what_the_notebook_itself_gives_away():
     def book(**changes):
         made = notebook(good().values(), comment=changes.get("comment", COMMENT))

@@ -6,6 +6,7 @@ import html.parser
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -175,6 +176,17 @@ def test_a_token_outside_its_filter_is_named(mini, made):
 def test_a_beam_that_is_not_the_one_found(mini, made):
     said = problems(altered(made["voraz"], settings={"num_beams": 4, "max_new_tokens": 25}), *mini)
     assert len(said) == 1 and "la búsqueda en haz da" in said[0]
+
+
+def test_an_empty_text_starts_at_the_first_token_and_an_empty_recording_is_wrong(mini, made):
+    class Tokenizer(SimpleNamespace):
+        def __call__(self, text):
+            return SimpleNamespace(input_ids=[])
+
+    assert recordings._prompt_ids(Tokenizer(bos_token_id=3, eos_token_id=5), "") == [3]
+    assert recordings._prompt_ids(Tokenizer(bos_token_id=None, eos_token_id=5), "") == [5]
+    (wrong,) = problems(altered(made["voraz"], ids=(), tokens=(), logprobs=()), *mini)
+    assert wrong == "hay 0 ids, 0 tokens y 0 log-probabilidades"
 
 
 def test_changed_text_and_missing_pieces(mini, made):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from course_utils.recurrent import LSTMConfig, LSTMForCausalLM
+from course_utils.recurrent import LSTMConfig, LSTMForCausalLM, State
 from course_utils.scoring import perplexity, token_logprobs
 
 
@@ -87,6 +87,13 @@ def test_padding_is_read_only_where_it_does_no_harm():
         torch.testing.assert_close(logits[0, :4], model(ids[:1, :4]).logits[0])
     with pytest.raises(ValueError, match=r"Las filas \[0\] empiezan por relleno.*a la derecha"):
         model(ids, attention_mask=mask.flip(1))
+
+
+def test_beam_search_carries_each_row_with_its_memory():
+    parts = [torch.arange(12.0).reshape(2, 3, 2) + k for k in (0, 100)]  # (capas, B, H)
+    state, rows = State(parts), [2, 2, 0]
+    state.reorder_cache(torch.tensor(rows))
+    assert [part.tolist() for part in state] == [part[:, rows].tolist() for part in parts]
 
 
 def test_it_starts_remembering():
