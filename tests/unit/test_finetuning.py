@@ -154,6 +154,13 @@ def test_packing_keeps_every_text_and_its_loss(texts, width):
     torch.testing.assert_close(total_nll(model, list(alone)), separate, atol=1e-3, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("epochs", "kept"), [(3, 3), (np.int64(3), 3), (2.0, 2), (0.5, 0.5), (np.float32(1.5), 1.5)])
+def test_epochs_may_be_a_part_of_one_and_are_numbers_of_python(tokenizer, tmp_path, epochs, kept):
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path, epochs=epochs, progress=False)
+    found = trainer.args.num_train_epochs
+    assert found == kept and type(found) is type(kept)
+
+
 def test_packing_fills_better_than_padding(tokenizer):
     data = f.tokenize(TEXTS * 10, tokenizer, max_length=64)
     packed = f.pack(data, 64)

@@ -329,6 +329,12 @@ def test_answers_are_compared_without_names_comments_or_layout():
     assert alike.NEAR <= pair.share < 1
 
 
+def test_names_are_numbered_and_what_hangs_from_them_is_not():
+    code = "def f(ids, n):  # cuenta\n    return ids.sum(n) if n else ids\n"
+    said = "def n0 ( n1 , n2 ) : return n1 . sum ( n2 ) if n2 else n1"
+    assert alike._pieces(code) == said.split() and alike._pieces("f('") == []
+
+
 def test_a_short_answer_says_nothing_and_neither_does_a_single_line(monkeypatch):
     monkeypatch.setattr(alike, "SHORTEST", len(alike._pieces(LONG)))
     assert not alike.trivial(LONG) and alike.trivial(LONG.replace("total += 1", "pass"))
@@ -495,6 +501,18 @@ def test_each_state_says_what_to_do(kind, said):
     found = Result("Ana", books=["02_bucle_de_generacion"], verdicts={"2.1": Verdict(points, kind)})
     text = pages.feedback(found, [EXERCISES["2.1"]], [])
     assert said in text and f"<p>{points // 2} de 1 ejercicio resuelto, {points} puntos de 2." in text
+
+
+def test_a_page_has_the_exercises_of_its_notebooks_and_those_that_were_graded():
+    shown = [EXERCISES[n] for n in ("2.1", "2.3", "3.3")]
+    graded = {"2.1": Verdict(2, "resuelto")}
+    for books, found in (
+        ([], {"2.1"}),
+        (["02_bucle_de_generacion"], {"2.1", "2.3"}),
+        (["03_generate"], {"2.1", "3.3"}),
+    ):
+        text = pages.feedback(Result("Ana", books=books, verdicts=graded), shown, [])
+        assert set(re.findall(r"<h3>Ejercicio ([\d.]+)", text)) == found
 
 
 def test_pages_have_safe_and_different_names():

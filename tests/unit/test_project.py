@@ -294,6 +294,23 @@ def test_wrong_projects_are_told_why(case):
     assert len(found) <= 4, found  # y no por lo que no les pasa
 
 
+@pytest.mark.parametrize(
+    ("said", "there", "trains"),
+    [
+        (True, [], True),
+        (False, ["training", "after"], False),  # lo que dice el plan manda
+        (None, [], False),
+        (None, ["training"], True),
+        (None, ["after"], True),
+    ],
+)
+def test_it_trains_if_its_plan_says_so_or_else_if_it_shows(said, there, trains):
+    by = good()
+    by["plan"]["trains"] = said
+    names = ["plan", "before", *there]
+    assert reading.parse(notebook([by[name] for name in names])).trains is trains
+
+
 def test_what_does_not_add_up_says_what_it_should_be():
     by = good()
     by["after"]["bits_per_char"] = 0.9
@@ -375,6 +392,14 @@ def test_other_numbers_are_not():
     before, after = books()
     shorter = reading.parse(notebook(list(good().values())[:-1]))
     assert repeat.compare(before, shorter)[0].mark == NO and repeat.compare(before, after)[0].mark == YES
+
+
+@pytest.mark.parametrize("now", ["1600", None, True, math.nan, [1600.0]])
+def test_a_number_that_is_no_longer_one_is_a_change(now):
+    (look,) = repeat.compare(*books(after={"nll": now}))
+    assert look.mark == NO and "measure.nll" in look.text
+    before, after = books(after={"nll": now})
+    assert repeat.compare(after, before)[0].mark == NO
 
 
 def test_sampled_texts_may_change_and_a_person_is_told():
