@@ -87,6 +87,17 @@ def test_show_says_something_short_of_anything(value):
     assert 0 < len(show(value)) <= values.LONGEST
 
 
+def test_what_fits_is_shown_whole_and_the_rest_is_cut():
+    class Shown:
+        def __repr__(self):
+            return "x" * self.size
+
+    thing = Shown()
+    for size, text in ((values.LONGEST, "x" * values.LONGEST), (values.LONGEST + 1, "x" * (values.LONGEST - 1) + "…")):
+        thing.size = size
+        assert show(thing) == text
+
+
 @given(st.recursive(st.none() | st.floats() | st.integers() | st.text(), lambda x: st.lists(x) | st.tuples(x, x)))
 def test_show_never_fails_with_nested_data(value):
     assert isinstance(show(value), str) and len(show(value)) <= values.LONGEST

@@ -367,6 +367,18 @@ def test_the_command_says_it_all_and_gives_no_mark(tmp_path, capsys):
     assert "Falta: 1." in text and "La nota no la pone un programa" in text
 
 
+def test_each_thing_is_said_under_its_criterion():
+    found = looks(notebook(list(good().values())[:3]))
+    by_criterion = {part.split(" ──\n")[0]: part for part in review.render(found).split("── ")[1:]}
+    assert list(by_criterion) == list(review.RULES)
+    for look in found:
+        assert (
+            f"{look.mark} {look.text}\n" in by_criterion[look.criterion] and look.remedy in by_criterion[look.criterion]
+        )
+    count = sum(look.mark == NO for look in found)
+    assert f"Falta: {count}." in review.render(found) and count > 1
+
+
 # --- Repetir -----------------------------------------------------------------------------------------
 
 
@@ -453,8 +465,9 @@ def test_split_is_seeded_disjoint_and_without_near_duplicates():
     assert sorted(t for part in parts.values() for t in part) == sorted(texts)
     assert [len(parts[name]) for name in ("train", "validation", "test")] == [28, 6, 6]
     assert parts == project.split([*texts, texts[0]], seed=4) != project.split(texts, seed=5)
-    with pytest.raises(ValueError, match="hacen falta 10"):
-        project.split(texts[:3], seed=0)
+    assert sorted(map(len, project.split(texts[:10], seed=0).values())) == [2, 2, 6]
+    with pytest.raises(ValueError, match=r"Quedan 9 textos.*hacen falta 10"):
+        project.split(texts[:9], seed=0)
     values = project.parts({"train": texts[:3], "test": [texts[0], texts[9], texts[9]]}, seed=None).values
     assert (values["across"], values["within"], values["seed"]) == (1, 1, None)
 
