@@ -23,5 +23,6 @@ def tools_or_missing() -> None:
 def redrawn(name: str, folder) -> str | None:
     """En qué se distingue una figura guardada de la que sale al dibujarla ahora; ``None`` si en nada."""
     figures.draw(figures.functions()[name], folder / f"{name}.png")
-    difference = compare_images(str(figures.FOLDER / f"{name}.png"), str(folder / f"{name}.png"), tol=2)
+    tol = 40 if name == "A3_aprender" else 2  # la única que entrena: con otro procesador, otra curva
+    difference = compare_images(str(figures.FOLDER / f"{name}.png"), str(folder / f"{name}.png"), tol=tol)
     return difference and f"{difference}\nRehazla con «python -m tools.figures {name}»."
