@@ -7,11 +7,12 @@ están en ``tests/unit/test_descuidos.py``.
 """
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from cuadernos import NOTEBOOKS, SOURCES, code
+from cuadernos import NOTEBOOKS, code
 from jupyter_client.manager import KernelManager
 from machine import ROOT, namespace, tree
 
@@ -100,12 +101,12 @@ def test_cells_out_of_order_break_nothing_that_running_the_ones_above_does_not_m
     assert kernel.run(checking)[1] == "NameError: name 'apply_temperature' is not defined"
     assert "pendiente" in kernel.works(definition, checking)
     assert "❌" in kernel.works("def apply_temperature(logits, t):\n    return modelo", checking)  # otro NameError
-    table = SOURCES[3].read_text(encoding="utf-8")
+    table = (NOTEBOOKS / "fuente" / "05_perplejidad.md").read_text(encoding="utf-8")
     assert "| `NameError: name '…' is not defined` |" in table.split("## Errores comunes")[1]
 
 
 def test_after_a_restart_the_setup_and_the_section_are_enough(kernel):
-    section = code(2, "cargar-modelo", "logits")
+    section = code(2, "cargar-modelo", "softmax")
     before = kernel.works(*code(2, *SETUP), *section)
     kernel.restart()
     assert kernel.run(section[1])[1].startswith("NameError")
@@ -116,41 +117,33 @@ def test_after_a_restart_the_setup_and_the_section_are_enough(kernel):
 # --- Entrenamiento cortado --------------------------------------------------------------------------
 
 SMALLER = """
-few = {"train": jokes["train"].select(range(32)), "validation": jokes["validation"].select(range(16))}
-jokes = datasets.DatasetDict(few)
-options |= {"learning_rate": 5e-3, "patience": 1}  # con tan pocos chistes, para que el sobreajuste llegue enseguida
-trainer = new_trainer("entero", **options)
+data = {"train": data["train"].select(range(64)), "validation": data["validation"].select(range(8))}
 """
+TRAINING = ("cargar-chistes", "tokenizar", "etiquetas-comparadas")
 
 
 def test_interrupted_training_starts_again_from_scratch(kernel):
     kernel.restart()
-    kernel.works(*code(4, *SETUP, "cargar-chistes", "tokenizar"))
-    kernel.works(*code(4, "entrenador"), SMALLER)
+    kernel.works(*code(4, *SETUP, *TRAINING), SMALLER, *code(4, "entrenador"))
     (training,) = code(4, "entrenamiento")
-    epochs = []
+    seen = []
 
-    def interrupt(message):  # en cuanto la tabla de épocas tiene una fila
-        epochs.append("Validation Loss" in str(message["content"].get("data", {}).get("text/html", "")))
-        if epochs.count(True) == 1 and epochs[-1]:
+    def interrupt(message):  # en cuanto la barra dice que ha dado un paso
+        steps = re.search(r": (\d+) de 8 pasos", str(message["content"].get("data", {}).get("text/plain", "")))
+        seen.append(int(steps[1]) if steps else 0)
+        if seen[-1] and not any(seen[:-1]):
             kernel.manager.interrupt_kernel()
 
     assert kernel.run(training, on_output=interrupt)[1].startswith("KeyboardInterrupt")
-    steps = int(kernel.works("print(trainer.state.global_step)"))
-    assert steps > 0
-    shown = kernel.works("cut = trainer", training)
-    assert "mejor época" in shown
-    report = kernel.works(
-        "evaluations = {e['epoch']: e['eval_nll'] for e in trainer.state.log_history if 'eval_nll' in e}\n"
-        "with_end = [text + tokenizer.eos_token for text in jokes['validation']['text']]\n"
-        "now = math.log(perplexity(trainer.model.eval(), tokenizer, with_end).value)\n"
-        "assert trainer is not cut  # ni sigue con el modelo a medias\n"
-        "print(list(evaluations), abs(now - min(evaluations.values())) < 1e-3, Path(workdir.name).resolve(), sep='|')"
-    )
-    epochs, is_the_best, folder = report.strip().split("|")
-    assert epochs == str([float(n) for n in range(1, epochs.count(",") + 2)])  # cada época, una vez
-    assert is_the_best == "True"
-    assert ROOT not in Path(folder).parents  # los puntos de control no van al repositorio
+    assert 0 < max(seen) < 8
+    assert kernel.run("tuned")[1].startswith("NameError")  # de lo que quedó a medias no hay nada
+    weights = "print(sum(p.double().sum() for p in tuned.parameters()).item())"
+    assert "8 de 8 pasos" in kernel.works(training)
+    again = kernel.works(weights)
+    kernel.works(training)
+    assert kernel.works(weights) == again  # cada vez, desde el principio
+    folder = Path(kernel.works("print(Path(workdir.name).resolve(), end='')"))
+    assert ROOT not in folder.parents  # los puntos de control no van al repositorio
 
 
 # --- Clon de solo lectura y carpeta personal llena ----------------------------------------------------
@@ -189,22 +182,20 @@ def test_the_poor_machine_is_really_poor(poor):
 
 
 def test_session_02_works_without_home_nor_writable_clone(poor):
-    assert "ids: " in poor.works(*code(2, *SETUP, "cargar-modelo"))
+    assert "entran (1, 4)" in poor.works(*code(2, *SETUP, "cargar-modelo"))
     assert "Había una vez" in poor.works(*code(2, "voraz-bucle"))
-    poor.works(*code(2, "voraz-tabla", "voraz-dibujo"))
+    assert "<Figure" in poor.works(*code(2, "prediccion-por-posicion", "bucle-dibujo"))
 
 
 def test_session_04_trains_without_home_nor_writable_clone(poor):
-    poor.works(*code(4, *SETUP, "cargar-chistes", "tokenizar"))
-    poor.works(*code(4, "entrenador"))
-    poor.works(SMALLER.replace('trainer = new_trainer("entero", **options)', 'options["epochs"] = 1'))
-    assert "1.0" in poor.works('trainer = new_trainer("corto", **options)\ntrainer.train()\nprint(trainer.state.epoch)')
+    poor.works(*code(4, *SETUP, *TRAINING), SMALLER, *code(4, "entrenador"))
+    assert "8 de 8 pasos" in poor.works(*code(4, "entrenamiento"))
     for folder in ("pathlib.Path.home() / 'chistes'", "'chistes'"):  # la casa llena y el clon de solo lectura
-        error = poor.run(f"import pathlib\nfinetuning.build_trainer(model, tokenizer, jokes, output_dir={folder})")[1]
+        error = poor.run(f"import pathlib\nfinetuning.build_trainer(tuned, tokenizer, jokes, output_dir={folder})")[1]
         assert error.startswith("ValueError: No puedo escribir en") and error.endswith("Elige otra carpeta.")
 
 
-def test_session_05_says_where_the_metric_does_not_fit(poor):
-    poor.works(*code(5, *SETUP))
+def test_the_metric_says_where_it_does_not_fit(poor):
+    poor.works("import evaluate\nfrom course_utils import metrics")
     error = poor.run(*code(5, "metrica-de-evaluate"))[1]
     assert error.startswith("ValueError: evaluate copia la métrica en") and "HF_HOME" in error
