@@ -33,6 +33,8 @@ class Named(list):
     pass
 
 
+Text, Number, Table = type("Text", (str,), {}), type("Number", (float,), {}), type("Table", (dict,), {})
+
 Pair = collections.namedtuple("Pair", "a b")
 PLAIN = [
     *(
@@ -92,6 +94,33 @@ def test_tensors_keep_whether_they_want_a_gradient_and_views_do_not_matter():
 def test_arrays_come_back_the_same(value):
     found = travel(value)
     assert type(found) is type(value) and found.dtype == value.dtype and np.array_equal(found, value)
+
+
+def test_complex_tensors_come_back_and_those_of_a_strange_kind_are_looked_at():
+    value = torch.tensor([[1 + 2j, 3j]])
+    assert torch.equal(travel(value), value) and torch.equal(travel(value.conj()), value.conj())
+    assert isinstance(travel(torch.tensor([1], dtype=torch.uint16)), wire.Opaque)
+    assert torch.equal(travel(torch.eye(2).to_sparse()), torch.eye(2))
+    assert not travel(torch.tensor([1.0])).requires_grad
+
+
+def test_an_array_of_things_keeps_its_shape():
+    for value in (np.array([["a", None], [1, 2.5]], dtype=object), np.array([["á", "b"]]), np.array(["x"] * 3)):
+        found = travel(value)
+        assert found.tolist() == value.tolist() and found.dtype == value.dtype and found.shape == value.shape
+
+
+def test_what_is_not_data_is_carried_by_somebody_else_and_its_name_is_cut():
+    long = type("A" * 100, (), {"__repr__": lambda self: "x" * 500})()
+    tree = wire.Writer().write(long)
+    assert tree == {"is": "object", "name": "A" * 80, "shown": show(long)}
+    assert repr(wire.Reader({}).read({"is": "object", "name": "A\0b", "shown": "x" * 500})) == "x" * 400
+    assert type(wire.Reader({}).read({"is": "list", "of": [], "name": 3})) is list
+    other = lambda writer, value: {"is": "mine", "of": len(writer.tensors)} if value is long else None  # noqa: E731
+    assert wire.Writer(other).write([torch.ones(1), long])["of"][1] == {"is": "mine", "of": 1}
+    assert wire.Reader({}, lambda reader, tree: tree["of"]).read({"is": "mine", "of": 1}) == 1
+    with pytest.raises(wire.Broken, match="un 'mine'"):
+        wire.Reader({}).read({"is": "mine", "of": 1})
 
 
 def test_what_reads_as_an_array_still_does():
