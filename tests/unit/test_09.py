@@ -10,9 +10,11 @@ import pytest
 import textos as looks
 import torch
 
-from course_utils import detector, pairs
+from course_utils import detector, pairs, recordings
 from course_utils._jsonl import DATA
+from course_utils.jokes import load_jokes
 from course_utils.models import load_model
+from course_utils.reviews import load_reviews
 
 ROWS = [json.loads(line) for line in (DATA / "pares.jsonl").read_text(encoding="utf-8").splitlines()]
 CARD = (DATA / "pares.md").read_text(encoding="utf-8")
@@ -160,6 +162,12 @@ def test_the_groups_have_long_enough_texts_and_no_repeats():
     assert list(groups) == ["novela", "sencillo", "aprendiz", "chistes", "reseñas", "LLM"]
     for name, texts in groups.items():
         assert len(texts) == len(set(texts)) >= 16 and min(len(t.split()) for t in texts) >= 20, name
+    for name, load in (("chistes", load_jokes), ("reseñas", load_reviews)):
+        assert groups[name] == [text for text in load("mini")["test"]["text"] if len(text.split()) > 19][:40]
+    taped = [r.settings for r in recordings.load("temperatura") if r.prompt + r.text in groups["LLM"]]
+    assert taped and all(s["do_sample"] and s.get("temperature", 1) <= 1 for s in taped)
+    assert [detector._sampled(s) for s in ({}, {"do_sample": False}, {"do_sample": True})] == [False, False, True]
+    assert [detector._sampled({"do_sample": True, "temperature": t}) for t in (1, 1.01)] == [True, False]
 
 
 # ---------------------------------------------------------------- lo guardado y las soluciones
