@@ -33,7 +33,7 @@ class Named(list):
     pass
 
 
-Number, Table = type("Number", (float,), {}), type("Table", (dict,), {})
+Text, Number, Table = type("Text", (str,), {}), type("Number", (float,), {}), type("Table", (dict,), {})
 
 Pair = collections.namedtuple("Pair", "a b")
 PLAIN = [
@@ -53,7 +53,7 @@ PLAIN = [
         range(3),
     ),
     *([], [1, [2.0, None, "x"]], (1, (2,)), {1, 2}, {"a": [1], 2: None}, {(1, "a"): 0}, Named([1, 2]), Pair(1, 2)),
-    *(np.str_("ñ"), Number(0.5), Table(a=[Number(1.5)]), False, 0, -0.0, Decimal("-Infinity")),
+    *(np.str_("ñ"), Text("a"), Number(0.5), Table(a=[Text("b")]), False, 0, -0.0, Decimal("-Infinity")),
 ]
 
 
