@@ -77,7 +77,7 @@ def token_logprobs(
 
 def _scores(model, ids: torch.Tensor, last: int) -> torch.Tensor:
     """Las últimas columnas, (B, last), por grupos de filas: los logits de cada grupo caben en ``_LOGITS``."""
-    room = max(int(_LOGITS // valid.vocabulary_size(model)), 1)  # de cuántos tokens caben los logits
+    room = int(_LOGITS // valid.vocabulary_size(model))  # de cuántos tokens caben los logits
     keeps = "logits_to_keep" in inspect.signature(getattr(model, "forward", model)).parameters
     columns = last + 1 if keeps else ids.size(1)
     parts = _linear_parts(model, ids) if columns > room else None

@@ -217,10 +217,10 @@ class Writer:
 
 def _number_or_text(value):
     if isinstance(value, str):
-        value = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        if len(value) > MAX_TEXT:
+        text = str.encode(value, "utf-8", "surrogatepass").decode("utf-8", "replace")
+        if len(text) > MAX_TEXT:
             raise TooBig("un texto larguísimo")
-        return {"is": "str", "of": str(value), **named} if (named := _named(value, str)) else value
+        return {"is": "str", "of": text, **named} if (named := _named(value, str)) else text
     if isinstance(value, int):
         return int(value) if value.bit_length() < 10_000 else None
     return {"is": "float", "of": float(value), **named} if (named := _named(value, float)) else value

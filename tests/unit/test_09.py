@@ -4,13 +4,14 @@ import json
 import math
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import textos as looks
 import torch
 
-from course_utils import detector, pairs
+from course_utils import detector, pairs, recordings
 from course_utils._jsonl import DATA
 from course_utils.models import load_model
 
@@ -160,6 +161,25 @@ def test_the_groups_have_long_enough_texts_and_no_repeats():
     assert list(groups) == ["novela", "sencillo", "aprendiz", "chistes", "reseñas", "LLM"]
     for name, texts in groups.items():
         assert len(texts) == len(set(texts)) >= 16 and min(len(t.split()) for t in texts) >= 20, name
+    taped = [r.settings for r in recordings.load("temperatura") if r.prompt + r.text in groups["LLM"]]
+    assert taped and all(s["do_sample"] and s.get("temperature", 1) <= 1 for s in taped)
+    assert [detector._sampled(s) for s in ({}, {"do_sample": False}, {"do_sample": True})] == [False, False, True]
+    assert [detector._sampled({"do_sample": True, "temperature": t}) for t in (1, 1.01)] == [True, False]
+
+
+def test_of_each_group_the_first_forty_of_twenty_words(monkeypatch):
+    texts = [f"{word} " * n for n in (19, 20, 21) for word in map(str, range(25))]
+    long = texts[25:]
+    data = {"test": {"text": texts}, "train": {"text": ["otro " * 30]}}
+    for name in ("load_jokes", "load_reviews"):
+        monkeypatch.setattr(detector, name, lambda profile: data)
+    groups = detector.load_groups()
+    assert groups["chistes"] == groups["reseñas"] == long[:40]
+    settings = {"do_sample": True}
+    taped = [SimpleNamespace(prompt="", text=text, recipe=None, settings=settings) for text in texts]
+    taped += [SimpleNamespace(prompt="", text="receta " * 20, recipe={}, settings=settings)]
+    monkeypatch.setattr(recordings, "load", lambda name: taped)
+    assert detector.load_groups()["LLM"] == long
 
 
 # ---------------------------------------------------------------- lo guardado y las soluciones

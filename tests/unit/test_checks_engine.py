@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from course_utils import checks
 from course_utils.checks import errors, running, values
-from course_utils.checks.rules import Rule, agrees, counted, unchanged
+from course_utils.checks.rules import Rule, agrees, counted, toy_model, unchanged
 from course_utils.checks.running import Answer, Endless, Stopped, undisturbed
 from course_utils.checks.values import Diagnosis, as_tensor, expect, show
 
@@ -93,7 +93,7 @@ def test_what_fits_is_shown_whole_and_the_rest_is_cut():
             return "x" * self.size
 
     thing = Shown()
-    for size, text in ((values.LONGEST, "x" * values.LONGEST), (values.LONGEST + 1, "x" * (values.LONGEST - 1) + "…")):
+    for size, text in ((160, "x" * 160), (161, "x" * 159 + "…")):
         thing.size = size
         assert show(thing) == text
 
@@ -130,6 +130,38 @@ def test_show_never_fails_with_nested_data(value):
 )
 def test_show_is_readable(value, text):
     assert show(value) == text
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor], ids=lambda kind: kind.__name__)
+def test_up_to_sixteen_numbers_are_shown_whole(kind):
+    sixteen, seventeen = (show(kind(range(n))) for n in (16, 17))
+    inside = ", ".join(map(str, range(16)))
+    assert sixteen.strip("[()]") == inside
+    rest = (
+        "un tensor de forma (17,) que empieza por 0, 1, 2, 3…" if kind in (np.array, torch.tensor) else f"{inside}, …"
+    )
+    assert seventeen.strip("[]") == rest or seventeen.strip("()") == rest
+    wrong = torch.zeros(16), torch.zeros(17)
+    assert expect(kind([1] * 16), wrong[0]) == f"{show(kind([1] * 16))}; se esperaba {show(wrong[0])}"
+    assert expect(kind([1] * 17), wrong[1]).startswith("en la casilla (0,), ")
+    shape = " o una lista de forma (1,)"
+    for n, said in ((16, show(kind([1] * 16))), (17, "números")):
+        assert expect(kind([1] * n), torch.zeros(1)) == f"{said}, de forma ({n},); se esperaba un tensor{shape}"
+
+
+@pytest.mark.parametrize(("received", "expected"), [(0.123451, 0.123449), (1 + 3e-4, 1.0), (0.1, 0.10002)])
+def test_as_many_figures_as_it_takes_to_see_the_difference(received, expected):
+    shown = expect(received, expected) or f"{received}; se esperaba {expected}"
+    one, two = shown.split("; se esperaba ")
+    assert one != two and (float(one), float(two)) == pytest.approx((received, expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(("off", "fits"), [(1.0e-4, True), (1.2e-4, False), (-1.0e-4, True), (-1.2e-4, False)])
+def test_a_ten_thousandth_is_the_same_and_near_zero_a_hundred_thousandth(off, fits):
+    for dtype in (torch.float64, torch.float32):
+        assert (expect(torch.tensor(10 * (1 + off), dtype=dtype), 10.0) is None) == fits
+        assert (expect(torch.tensor(off / 10, dtype=dtype), 0.0) is None) == fits
+    assert expect(torch.tensor(10 * (1 + off), dtype=torch.float16), 10.0) is None  # no llega a verlo
 
 
 # ---------------------------------------------------------------- comparar
@@ -646,3 +678,23 @@ def test_half_of_the_rules_are_worth_a_point(met, worth, monkeypatch):
     ]
     monkeypatch.setitem(checks.EXERCISES, "0.1", tuple(rules))
     assert checks.points("0.1", lambda: 1) == worth
+
+
+# ---------------------------------------------------------------- modelos de juguete
+def test_a_counted_model_answers_sixty_times_and_is_another():
+    original = toy_model()
+    twin, lengths = counted()
+    ids = torch.zeros(2, 3, dtype=torch.long)
+    for _ in range(60):
+        found = twin(ids).logits
+    with pytest.raises(Endless, match="un bucle que no termina: el modelo ya va por 60 llamadas"):
+        twin(ids)
+    assert lengths == [3] * 60 and torch.equal(found, original(ids).logits) and not found.requires_grad
+    assert twin is not original and all(p.requires_grad for p in original.parameters())
+
+
+def test_the_toy_model_is_always_the_same_and_never_touches_the_dice():
+    state = torch.get_rng_state()
+    model = toy_model.__wrapped__()
+    assert torch.equal(state, torch.get_rng_state()) and not model.training
+    assert all(map(torch.equal, model.parameters(), toy_model().parameters()))

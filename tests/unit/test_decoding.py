@@ -296,6 +296,16 @@ def test_finished_rows_are_padded_and_score_zero(model):
         assert out.logprobs[row, length:].abs().sum() == 0 and (out.logprobs[row, :length] < 0).all()
 
 
+def test_what_is_used_if_nothing_is_said():
+    model = tiny_model(context=64)
+    steps = list(d.stream(model, PROMPT))
+    assert len(steps) == 50 and all(step.top_ids.shape == (1, 0) for step in steps)
+    beams = d.beam_search(model, PROMPT, num_beams=3, max_new_tokens=4)
+    again = d.beam_search(model, PROMPT, num_beams=3, max_new_tokens=4, length_penalty=1.0, num_return_sequences=1)
+    assert len(beams.sequences) == 1 and torch.equal(beams.sequences, again.sequences)
+    assert beams.scores.tolist() == pytest.approx((beams.logprobs.sum(1) / 4).tolist())
+
+
 def test_top_n_and_table(mini):
     model, tokenizer = mini
     ids = tokenizer("Había una vez", return_tensors="pt").input_ids

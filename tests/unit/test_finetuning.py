@@ -161,6 +161,29 @@ def test_epochs_may_be_a_part_of_one_and_are_numbers_of_python(tokenizer, tmp_pa
     assert found == kept and type(found) is type(kept)
 
 
+def test_what_is_used_if_nothing_is_said(tokenizer, tmp_path):
+    trainer = f.build_trainer(small_model(), tokenizer, datasets(), output_dir=tmp_path)
+    used, wanted = (
+        trainer.args.to_dict(),
+        {
+            "num_train_epochs": 10,
+            "per_device_train_batch_size": 8,
+            "warmup_steps": 0.1,
+            "weight_decay": 0.01,
+            "train_sampling_strategy": "group_by_length",
+            "save_total_limit": 2,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "nll",
+            "greater_is_better": False,
+            "disable_tqdm": False,
+            "seed": 0,
+        },
+    )
+    assert {name: used[name] for name in wanted} == wanted
+    (patience,) = [c for c in trainer.callback_handler.callbacks if hasattr(c, "early_stopping_patience")]
+    assert patience.early_stopping_patience == 2
+
+
 def test_packing_fills_better_than_padding(tokenizer):
     data = f.tokenize(TEXTS * 10, tokenizer, max_length=64)
     packed = f.pack(data, 64)

@@ -166,14 +166,45 @@ def test_a_bomb_a_link_and_a_broken_zip_are_reported():
 
 
 def test_a_zip_with_too_much_is_not_opened(monkeypatch):
+    raw = zipped({f"{n}.txt": b"" for n in range(5000)})
+    assert list(unzip.members(io.BytesIO(raw), 1)) == []
+    with pytest.raises(unzip.Refused, match="tiene 5001 archivos; el tope son 5000"):
+        list(unzip.members(io.BytesIO(zipped({f"{n}.txt": b"" for n in range(5001)})), 1))
     raw = zipped({name: os.urandom(700) for name in ("a.ipynb", "b.ipynb", "c.ipynb")})
-    monkeypatch.setattr(unzip, "MAX_FILES", 3)
-    assert [why for *_, why in unzip.members(io.BytesIO(raw), 1000)] == ["", "", ""]
-    monkeypatch.setattr(unzip, "MAX_TOTAL", 1400)  # entre todos: el tercero ya no cabe
-    assert [why for *_, why in unzip.members(io.BytesIO(raw), 1000)] == ["", "", "ocupa demasiado"]
-    monkeypatch.setattr(unzip, "MAX_FILES", 2)
-    with pytest.raises(unzip.Refused, match="tiene 3 archivos; el tope son 2"):
-        list(unzip.members(io.BytesIO(raw), 1000))
+    for most, said in ((2100, ["", "", ""]), (2099, ["", "", "ocupa demasiado"])):  # entre todos
+        monkeypatch.setattr(unzip, "MAX_TOTAL", most)
+        assert [why for *_, why in unzip.members(io.BytesIO(raw), 700)] == said
+    assert [why for *_, why in unzip.members(io.BytesIO(raw), 699)] == ["ocupa demasiado"] * 3
+
+
+@pytest.mark.parametrize(("size", "why"), [(200 * 1024, ""), (200 * 1024 + 1, "se hincha demasiado al descomprimirse")])
+def test_a_file_may_be_two_hundred_times_what_it_takes_compressed(size, why):
+    ((path, content, said),) = unzip.members(io.BytesIO(zipped({"a.ipynb": b"0" * size})), 10**6)
+    assert (path.name, said) == ("a.ipynb", why) and content == (None if why else b"0" * size)
+
+
+def test_of_a_zip_only_notebooks_and_zips_are_read():
+    names = ("__MACOSX/a.ipynb", "x/.git/a.ipynb", ".ipynb_checkpoints/a.ipynb", "a.txt", "b/C.IPYNB", "d.Zip")
+    found = unzip.members(io.BytesIO(zipped(dict.fromkeys(names, b"{}"))), 2)
+    assert [(str(path), content, why) for path, content, why in found] == [
+        ("b/C.IPYNB", b"{}", ""),
+        ("d.Zip", b"{}", ""),
+    ]
+    for name in ("../a.ipynb", "/a.ipynb", "C:/a.ipynb", "x\\..\\a.ipynb"):
+        ((path, content, why),) = unzip.members(io.BytesIO(zipped({name: b"{}"})), 2)
+        assert (str(path), content, why) == (".", None, "lleva dentro una ruta que sale de la carpeta")
+
+
+def test_what_is_encrypted_or_damaged_inside_a_zip_is_told():
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("a.ipynb", b"entero")
+    damaged = raw.getvalue().replace(b"entero", b"roto..", 1)
+    index = raw.getvalue().index(b"PK\1\2") + 8  # donde el índice dice si está cifrado
+    locked = raw.getvalue()[:index] + b"\1" + raw.getvalue()[index + 1 :]
+    for content, why in ((damaged, "está estropeado dentro del zip"), (locked, "está cifrado")):
+        ((_, nothing, said),) = unzip.members(io.BytesIO(content), 100)
+        assert nothing is None and said == why
 
 
 def test_a_link_is_never_followed_and_a_big_file_never_opened(tmp_path):
@@ -188,6 +219,66 @@ def test_a_link_is_never_followed_and_a_big_file_never_opened(tmp_path):
     found = {s.student: s.files[0] for s in gather.gather(folder, command._looks(EXERCISES))}
     assert "enlace" in found["ana"].why and "enlace" in found["carpeta"].why and "80 MB" in found["luis"].why
     assert all(file.raw is None for file in found.values())
+
+
+def sparse(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_a_notebook_of_twenty_megas_is_opened_and_a_bigger_one_is_not(tmp_path):
+    path = sparse(tmp_path / "a.ipynb", 20 * 2**20)
+    assert len(gather._read(path, "a").raw) == 20 * 2**20
+    sparse(path, 20 * 2**20 + 1)
+    assert gather._read(path, "a") == gather.File("a", None, "ocupa 20 MB y no se abre; el tope son 20")
+
+
+def test_a_huge_zip_is_not_opened(tmp_path, monkeypatch):
+    said = lambda: [found.file.why for found in gather._walk(tmp_path)]  # noqa: E731
+    path = sparse(tmp_path / "a.zip", 500 * 2**20 + 1)
+    assert said() == ["el zip ocupa demasiado y no se abre"]
+    path.write_bytes(zipped({"a.txt": b""}))
+    monkeypatch.setattr(unzip, "MAX_TOTAL", path.stat().st_size)
+    assert said() == ["el zip no tiene ningún cuaderno"]
+    monkeypatch.setattr(unzip, "MAX_TOTAL", path.stat().st_size - 1)
+    assert said() == ["el zip ocupa demasiado y no se abre"]
+
+
+def fails(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def test_what_is_not_a_file_that_can_be_read_is_told_and_the_rest_goes_on(tmp_path, monkeypatch):
+    def said() -> dict:
+        return {found.file.path: found.file.why for found in gather._walk(tmp_path)}
+
+    written(tmp_path, "a.ipynb", "c/a.ipynb", "b.ipynb", ".cache/x.ipynb")
+    for name in ("a.docx", "notas.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.zip").write_bytes(b"PK no")
+    expected = {"a.ipynb": "", "c/a.ipynb": "", "b.ipynb": "", "a.docx": "no es un cuaderno"}
+    assert said() == expected | {"d.zip": "no es un zip o está cortado"}
+    if os.name == "posix":
+        os.mkfifo(tmp_path / "e.ipynb")
+        (tmp_path / "b.ipynb").chmod(0)
+        there = said()
+        assert (there["e.ipynb"], there["b.ipynb"]) == ("no es un archivo corriente", "no hay permiso para leerlo")
+    monkeypatch.setattr(Path, "read_bytes", fails(OSError(5, "Input/output error")))
+    assert said()["a.ipynb"] == "no se puede leer (Input/output error)"
+    assert said()["d.zip"] == "no hay permiso para leerlo"
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: fails(PermissionError())() if path.name == "c" else scan(path))
+    assert said()["c"] == "no hay permiso para abrir la carpeta" and "a.ipynb" in said()
+
+
+def test_a_folder_without_permission_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, how: how == os.R_OK)  # se puede leer y no se puede entrar
+    with pytest.raises(ValueError, match=r"No hay permiso para leer .*ls -ld"):
+        gather.gather(tmp_path, lambda raw: ())
 
 
 # ---------------------------------------------------------------- leer
@@ -207,16 +298,13 @@ def test_what_is_not_a_notebook_is_said_in_spanish(raw):
         reading.from_bytes(raw)
 
 
-def test_a_notebook_with_too_much_is_not_read(monkeypatch):
-    raw = json.dumps({"cells": [{"cell_type": "code", "source": f"x = {n}"} for n in range(4)]}).encode()
-    assert len(reading.from_bytes(raw)) == 4
-    monkeypatch.setattr(reading, "MAX_CODE", 20)  # cinco letras por celda: caben justas
-    assert len(reading.from_bytes(raw)) == 4
-    monkeypatch.setattr(reading, "MAX_CODE", 19)
-    with pytest.raises(reading.Unreadable, match="un millón de letras"):
-        reading.from_bytes(raw)
-    monkeypatch.setattr(reading, "MAX_CELLS", 3)  # de las que sobran no se mira nada
-    assert [cell["source"] for cell in reading.from_bytes(raw)] == ["x = 0", "x = 1", "x = 2"]
+def test_a_notebook_with_too_much_is_not_read():
+    code = lambda *sources: json.dumps({"cells": [{"cell_type": "code", "source": s} for s in sources]}).encode()  # noqa: E731
+    found = reading.from_bytes(code(*map(str, range(5001))))
+    assert [cell["source"] for cell in found] == list(map(str, range(5000)))  # de las que sobran no se mira nada
+    assert len(reading.from_bytes(code("x" * 2**19, "x" * 2**19))) == 2
+    with pytest.raises(reading.Unreadable, match="más de un millón de letras de código, y no se mira"):
+        reading.from_bytes(code("x" * 2**19, "x" * 2**19, "x"))
 
 
 @pytest.mark.parametrize("why", [ValueError, RecursionError, MemoryError])
@@ -252,6 +340,64 @@ def test_the_exercises_that_are_gone_from_a_notebook_are_told():
     others = {n for n, e in EXERCISES.items() if e.notebook == EXERCISES["2.1"].notebook} - {"2.1"}
     assert set(found.notes) == {f"{n}: falta su celda" for n in others} and others
     assert found.books == (EXERCISES["2.1"].notebook,)
+
+
+MINE = "def apply_temperature(logits, t):\n    return logits"
+
+
+def book(*cells) -> dict:
+    """Un cuaderno: cada celda, su nombre y su código."""
+    return {"cells": [{"cell_type": "code", "id": name, "source": source} for name, source in cells]}
+
+
+@pytest.mark.parametrize(
+    ("cells", "notes"),
+    [
+        ([("ejercicio-2-1", MINE)], []),
+        ([("", MINE)], ["su celda ha perdido el nombre; se ha encontrado por la función"]),
+        ([("ejercicio-2-1", MINE), ("", MINE)], ["hay 2 celdas; cuenta la última"]),
+        ([("ejercicio-2-1", "1"), ("ejercicio-2-1", MINE)], ["hay 2 celdas; cuenta la última"]),
+        (
+            [("ejercicio-2-1", "def mia(x): pass"), ("", 'check("2.1", otra)\ncheck("2.2", que)\ncheck("2.1", mia)')],
+            ["la función se llama mia y no apply_temperature"],
+        ),
+        ([("ejercicio-2-1", "def mia(x): pass"), ("", 'check("2.2", mia)')], ["la celda no define la función pedida"]),
+        (
+            [("", "import os"), ("ejercicio-2-1", MINE + "\n    os.abort()")],
+            ["usa os, que no hace falta para contestar: míralo"],
+        ),
+        (
+            [("ejercicio-2-1", "import gc.x as y\nfrom ctypes.util import z\n" + MINE + "\n    exec(eval('1'))")],
+            ["usa ctypes, eval, exec, gc, que no hace falta para contestar: míralo"],
+        ),
+    ],
+)
+def test_what_is_odd_about_an_answer_is_noted(cells, notes):
+    assert read(book(*cells)).attempts["2.1"].notes == tuple(f"2.1: {note}" for note in notes)
+
+
+def test_the_answer_that_counts_is_the_last_before_its_check():
+    first, second, third = (f"{MINE} + {k}" for k in range(3))
+    cells = [("ejercicio-2-1", first), ("", second), ("", 'check("2.1", apply_temperature)'), ("", third)]
+    assert read(book(*cells)).attempts["2.1"].source == second
+    assert read(book(*cells[:2], *cells[3:])).attempts["2.1"].source == third  # nunca lo comprobó
+    assert read(book(*cells[2:])).attempts["2.1"].source == third  # lo comprobó antes
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        ((), "no es un cuaderno de este curso, o no le queda ningún ejercicio"),
+        (("comprueba-9-9",), "no es un cuaderno de este curso, o no le queda ningún ejercicio"),
+        (("ejercicio-2-77",), "de otra edición del curso: tiene ejercicio-2-77, que ya no existe"),
+        (
+            [f"ejercicio-2-7{k}" for k in range(6)],
+            f"de otra edición del curso: tiene {', '.join(f'ejercicio-2-7{k}' for k in range(5))}, que ya no existe",
+        ),
+    ],
+)
+def test_a_notebook_of_somewhere_else_is_told(names, note):
+    assert read(book(*((name, "x = 1") for name in names))).notes == (note,)
 
 
 def test_names_of_cells_come_from_colab_too():
@@ -300,9 +446,41 @@ def test_what_changes_a_value_in_place_goes_with_it():
     assert run("f", 1, *cells) == ["table = {}", "table['a'] = 1", "table.update(b=2)", "def f(): return table"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("import K.x", "import a.b as K", "from a import b as K", "K = 1", "K += 1", "K: int = 1", "a, *K = c"),
+        *("K.a = 1", "K[0].a = 1", "del K[0]", "K.a.append(1)", "for K in c: pass", "with c as K: pass"),
+        *("if c:\n def K(): pass", "try: c\nexcept E as K: pass", "(K := 1)", "class K: pass", "async def K(): pass"),
+        *("from a import *", "if c: K().a = 1"),
+    ],
+)
+def test_what_gives_a_name_its_value_is_needed(line):
+    found = slicing.needed(slicing.statements([line, "def f(): return K"]), "f", 1)
+    assert [(s.cell, s.place) for s in found] == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "line", ["print(K)", "a = K", "K", "K()", "a[K] = 1", "g(K).a()", "lambda: (K := 1)", "import a as b"]
+)
+def test_what_only_looks_at_a_name_is_not(line):
+    found = slicing.needed(slicing.statements([line, "def f(): return K"]), "f", 1)
+    assert [(s.cell, s.place) for s in found] == [(1, 0)]
+
+
+def test_names_of_a_function_within_another_are_needed_too():
+    cells = (
+        "A = 1\nB = 2\nC = 3\nx = 4",
+        "def f(x=A):\n    def g(): return lambda: B + x\n    class H: c = C\n    return g",
+    )
+    assert run("f", 1, *cells) == ["A = 1", "B = 2", "C = 3", "def f(x=A):"]
+    assert slicing.statements(["x = (", "\0", "y = 1"])[0].cell == 2  # lo que no es Python se pasa por alto
+
+
 def test_magics_do_not_move_the_lines():
     assert slicing.plain("%time\n!ls\nx = 1") == "pass\npass\nx = 1"
     assert slicing.plain("%%time\nx = 1") == "\nx = 1" and slicing.plain("%%bash\nrm -rf /") == ""
+    assert slicing.plain("\n%%capture out\n%ls\n  ?x\ny") == "\npass\n  pass\ny" and slicing.plain("%%timeit") == "\n"
 
 
 # ---------------------------------------------------------------- parecidos
@@ -335,15 +513,59 @@ def test_names_are_numbered_and_what_hangs_from_them_is_not():
     assert alike._pieces(code) == said.split() and alike._pieces("f('") == []
 
 
-def test_a_short_answer_says_nothing_and_neither_does_a_single_line(monkeypatch):
-    monkeypatch.setattr(alike, "SHORTEST", len(alike._pieces(LONG)))
-    assert not alike.trivial(LONG) and alike.trivial(LONG.replace("total += 1", "pass"))
+def test_a_short_answer_says_nothing_and_neither_does_a_single_line():
+    code = lambda n: "def f(a):\n    b = a\n    return a" + " + a" * n  # noqa: E731
+    assert [(len(alike._pieces(code(n))), alike.trivial(code(n))) for n in (15, 16)] == [(41, True), (43, True)]
+    assert [len(alike._pieces(text)) for text in (code(17), "f\n" + code(16))] == [45, 44]
+    assert not alike.trivial(code(17)) and alike.trivial("f\n" + code(16))
     assert alike.trivial("def f(a): return " + " + ".join(f"g(a, {k})" for k in range(99)))
+    assert alike.trivial("def f(a):\n    'Dice.'\n    return " + " + ".join(f"g(a, {k})" for k in range(99)))
+    assert not alike.trivial("def g(): pass\ndef f(a): return " + " + ".join(f"g(a, {k})" for k in range(99)))
 
 
-def test_what_is_not_python_has_no_normal_form():
-    assert course.normal("def f(:") == course.normal("\0") == ""
-    assert course.normal("def f(x):\n    return x", "f") == course.normal("def g(y):  # otra\n    return  y", "g") != ""
+def test_an_endless_answer_is_not_an_answer():
+    assert len(alike._pieces("x\n" * 25_000)) == 25_000 and alike._pieces("x\n" * 25_000 + " ") == []
+    assert alike._pieces("if x:\n  y\n z") == alike._pieces("(") == []
+
+
+def test_how_alike_they_must_be_to_be_told(monkeypatch):
+    nearly = LONG.replace("max(total, 1)", "max(total, 2)")
+    a, b = ({tuple(p[i : i + 5]) for i in range(len(p) - 4)} for p in map(alike._pieces, (LONG, nearly)))
+    share = len(a & b) / len(a | b)
+    for near, found in ((share, [share]), (share + 1e-9, [])):
+        monkeypatch.setattr(alike, "NEAR", near)
+        pairs = alike.pairs("3.2", {"Luis": nearly, "Ana": LONG}, (), "f")
+        assert [pair.share for pair in pairs] == found and all((p.first, p.second) == ("Ana", "Luis") for p in pairs)
+
+
+SAME = "def f(x, *y, z=1, **w):\n    a = x\n    return [lambda b: b + a, y, z, w, other]"
+
+
+@pytest.mark.parametrize(
+    ("code", "same"),
+    [
+        (SAME.replace("f(", "respuesta("), True),
+        ("'Dice.'\n" + SAME, False),  # fuera de una función no es su documentación
+        (SAME.replace(":\n", ":\n    'Dice.'\n", 1), True),
+        (SAME.replace("(x", "(x: int").replace("):", ") -> list:"), True),
+        (SAME.replace("x", "q").replace("y", "r").replace("z", "s").replace("w", "t").replace("a", "u"), False),
+        (re.sub(r"\b([xyzwab])\b", r"n_\1", SAME), True),
+        (SAME.replace("other", "another"), False),
+        (SAME.replace("z=1", "z=2"), False),
+        (SAME.replace("x, *y", "x, /, *y"), False),
+        ("def f(:", False),
+        ("\0", False),
+    ],
+)
+def test_the_normal_form_keeps_what_the_code_does(code, same):
+    function = "respuesta" if "respuesta" in code else "f"
+    assert (course.normal(code, function) == course.normal(SAME, "f") != "") == same
+
+
+def test_the_normal_form_of_a_class_and_of_a_function_that_is_only_its_docstring():
+    assert course.normal("class A:\n    'Dice.'\n    x = 1") == course.normal("class B:\n    y = 1") != ""
+    assert course.normal("def f():\n    'Dice.'") != course.normal("def f():\n    'Otra.'")
+    assert course.normal("async def f(x): await x", "f") == course.normal("async def g(y): await y", "g") != ""
 
 
 def test_a_line_that_anyone_would_write_is_not_a_fact():
@@ -404,6 +626,28 @@ def test_of_each_exercise_the_best_answer_counts_and_everything_odd_is_told(tmp_
     assert ("", "no hay ningún cuaderno que se pueda corregir") in nothing.notes and nothing.verdicts == {}
 
 
+def test_what_is_nested_without_end_or_defines_nothing_is_told(monkeypatch):
+    monkeypatch.setattr(results, "judge", lambda *_: pytest.fail("ha ejecutado algo"))
+    file = gather.File("a.ipynb", json.dumps(book(("ejercicio-2-1", "x = 1"))).encode())
+    some = {"2.1": EXERCISES["2.1"]}
+    found = results.grade(gather.Submission("Ana", "", [file]), some, sandbox=None)
+    hint = "Ejecuta esa celda en tu cuaderno: la función tiene que quedar definida y llamarse como pide el enunciado."
+    why = "la celda no define la función pedida"
+    assert found.verdicts == {"2.1": Verdict(0, "sin resolver", received=why, hint=hint)}
+    assert found.notes == [("a.ipynb", f"2.1: {why}")] and found.seconds < 60
+    monkeypatch.setattr(reading, "read", fails(RecursionError()))
+    found = results.grade(gather.Submission("Ana", "", [file]), some, sandbox=None)
+    assert found.notes == [("a.ipynb", "su código está anidado sin fin")] and found.verdicts == {} == found.sources
+
+
+def test_of_two_answers_worth_the_same_the_first_stays(monkeypatch):
+    monkeypatch.setattr(results, "judge", lambda *_: Verdict(1, "a medias"))
+    files = [gather.File(f"{k}.ipynb", json.dumps(book(("ejercicio-2-1", f"{MINE} + {k}"))).encode()) for k in range(2)]
+    found = results.grade(gather.Submission("Ana", "", files), {"2.1": EXERCISES["2.1"]}, sandbox=None)
+    assert found.sources == {"2.1": f"{MINE} + 0"}
+    assert found.notes == [("1.ipynb", "2.1: está también en otro de sus cuadernos; cuenta el mejor")]
+
+
 def test_an_answer_that_changes_is_graded_again_and_one_that_does_not_is_not():
     def key(raw=b"a", path="a.ipynb", why="", student="Ana", ident="1", settings="x"):
         return results.key(gather.Submission(student, ident, [gather.File(path, raw, why)]), settings)
@@ -450,7 +694,11 @@ def test_grades_have_a_row_a_student_and_nothing_a_spreadsheet_runs():
     assert rows[0] == ["Estudiante", "A1.1", "2.1", "2.2", "2.3", "Total (de 6)", "Porcentaje", "Avisos"]
     assert rows[1] == ["'=1+1", "", "2", "", "0", "2", "33,33", "'@x"] and rows[2][-1] == "uno · dos"
     rows = list(csv.reader(io.StringIO(tables.moodle(found, shown, notes, comma=False))))
-    assert rows[2][:4] == ["Participante 77", "Ñ;a", "33.33", "100.00"]
+    assert rows[2] == ["Participante 77", "Ñ;a", "33.33", "100.00", "", "2.1: 2 de 2 · 2.3: 0 de 2"]
+    (_, row) = csv.reader(io.StringIO(tables.moodle([Result("-Eva\n2", "")], shown, notes, comma=True)))
+    assert row == ["", "'-Eva 2", "", "100,00", "", ""]
+    (_, row) = csv.reader(io.StringIO(tables.grades([sample("=1+1")], shown[:1], notes, comma=True)), delimiter=";")
+    assert row == ["'=1+1", "", "0", "", "'@x"]  # solo de las optativas no hay porcentaje
     # Los que busca Moodle, en español (mod/assign/feedback/offline): sin el de la fecha, rechaza la hoja.
     assert {"Identificador", "Calificación", "Última modificación (calificación)"} < set(rows[0])
     assert len({len(row) for row in rows}) == 1 and rows[1][4] == ""
@@ -501,6 +749,71 @@ def test_each_state_says_what_to_do(kind, said):
     found = Result("Ana", books=["02_bucle_de_generacion"], verdicts={"2.1": Verdict(points, kind)})
     text = pages.feedback(found, [EXERCISES["2.1"]], [])
     assert said in text and f"<p>{points // 2} de 1 ejercicio resuelto, {points} puntos de 2." in text
+
+
+def paragraphs(page: str) -> list[str]:
+    return re.findall(r"<p>(.*?)</p>", page)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines"),
+    [
+        (
+            Verdict(1, "a medias", 3, 4, "que sume 1", "0.5", "Mira la suma.", ("p1", "p2", "p3", "p4")),
+            [
+                "<strong>A medias.</strong> 1 de 2 puntos.",
+                "Cumple 3 de 4 reglas. La siguiente pide: que sume 1.",
+                "Se ha recibido: 0.5",
+                "<strong>Pista:</strong> Mira la suma.",
+                *(f"Al ejecutar tu celda: <code>p{k}</code>" for k in (1, 2, 3)),
+            ],
+        ),
+        (
+            Verdict(0, "cortado", received="tarda mucho…"),
+            ["<strong>No se pudo acabar de comprobar.</strong> 0 de 2 puntos.", "Qué ha pasado: tarda mucho…"],
+        ),
+        (
+            Verdict(0, "sin resolver", 0, 4, "¿suma 1?"),
+            [
+                "<strong>Sin resolver todavía.</strong> 0 de 2 puntos.",
+                "Cumple 0 de 4 reglas. La siguiente pide: ¿suma 1?",
+            ],
+        ),
+    ],
+)
+def test_a_page_tells_what_happened_with_an_answer(verdict, lines):
+    assert paragraphs(pages._exercise(EXERCISES["2.1"], verdict)) == lines
+
+
+def test_a_page_of_optional_exercises_or_with_notes_or_hints():
+    one = EXERCISES["A1.1"]
+    page = pages.feedback(Result("Ana", books=[one.notebook], verdicts={"A1.1": Verdict(2, "resuelto")}), [one], [])
+    assert paragraphs(page)[0] == "1 de 1 ejercicio resuelto. Son optativos: no cuentan en la nota. ¡Enhorabuena!"
+    assert "La pista es la primera" not in page and "Avisos" not in page and f"<h2>{one.notebook}.ipynb</h2>" in page
+    page = pages.feedback(sample(), [EXERCISES["2.3"]], ["uno", "dos"])
+    assert "La pista es la primera" in page and "<h2>Avisos</h2>\n<ul>\n<li>uno</li>\n<li>dos</li>\n</ul>" in page
+
+
+def test_the_report_has_a_row_a_person_and_the_pairs():
+    shown, found = [EXERCISES["2.1"]], [sample("Ana"), Result("Eva", books=["02_bucle_de_generacion"])]
+    pairs = [alike.Pair("2.1", "Ana", "Eva", 1.0), alike.Pair("2.1", "Ana", "Luis", 0.876)]
+    page = pages.report(found, shown, {"Ana": ["a", "b"], "Eva": []}, pairs, "aislado", {"Ana": "a", "Eva": "e"})
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert rows == [
+        ["Estudiante", "Total", "Avisos"],
+        ['<a href="a">Ana</a>', "2 de 2", "a<br>b"],
+        ['<a href="e">Eva</a>', "sin corregir", ""],
+        ["Ejercicio", "Cuaderno", "Resuelto", "A medias", "Sin resolver", "Pendiente", "Falta"],
+        ["2.1", "02_bucle_de_generacion (2)", "1", "0", "0", "0", "1"],
+        ["Ejercicio", "Una", "Otra", "Se parecen"],
+        ["2.1", "Ana", "Eva", "iguales"],
+        ["2.1", "Ana", "Luis", "88 %"],
+    ]
+    assert paragraphs(page)[:2] == [
+        "aislado",
+        "El total es sobre 2: los puntos de los cuadernos que ha entregado alguien.",
+    ]
+    assert "<p>Ninguna.</p>" in pages.report(found, shown, {"Ana": [], "Eva": []}, [], "", {"Ana": "a", "Eva": "e"})
 
 
 def test_a_page_has_the_exercises_of_its_notebooks_and_those_that_were_graded():

@@ -33,6 +33,8 @@ class Named(list):
     pass
 
 
+Text, Number, Table = type("Text", (str,), {}), type("Number", (float,), {}), type("Table", (dict,), {})
+
 Pair = collections.namedtuple("Pair", "a b")
 PLAIN = [
     *(
@@ -51,6 +53,7 @@ PLAIN = [
         range(3),
     ),
     *([], [1, [2.0, None, "x"]], (1, (2,)), {1, 2}, {"a": [1], 2: None}, {(1, "a"): 0}, Named([1, 2]), Pair(1, 2)),
+    *(np.str_("ñ"), Text("a"), Number(0.5), Table(a=[Text("b")]), False, 0, -0.0, Decimal("-Infinity")),
 ]
 
 
@@ -94,6 +97,33 @@ def test_arrays_come_back_the_same(value):
     assert type(found) is type(value) and found.dtype == value.dtype and np.array_equal(found, value)
 
 
+def test_complex_tensors_come_back_and_those_of_a_strange_kind_are_looked_at():
+    value = torch.tensor([[1 + 2j, 3j]])
+    assert torch.equal(travel(value), value) and torch.equal(travel(value.conj()), value.conj())
+    assert isinstance(travel(torch.tensor([1], dtype=torch.uint16)), wire.Opaque)
+    assert torch.equal(travel(torch.eye(2).to_sparse()), torch.eye(2))
+    assert not travel(torch.tensor([1.0])).requires_grad
+
+
+def test_an_array_of_things_keeps_its_shape():
+    for value in (np.array([["a", None], [1, 2.5]], dtype=object), np.array([["á", "b"]]), np.array(["x"] * 3)):
+        found = travel(value)
+        assert found.tolist() == value.tolist() and found.dtype == value.dtype and found.shape == value.shape
+
+
+def test_what_is_not_data_is_carried_by_somebody_else_and_its_name_is_cut():
+    long = type("A" * 100, (), {"__repr__": lambda self: "x" * 500})()
+    tree = wire.Writer().write(long)
+    assert tree == {"is": "object", "name": "A" * 80, "shown": show(long)}
+    assert repr(wire.Reader({}).read({"is": "object", "name": "A\0b", "shown": "x" * 500})) == "x" * 400
+    assert type(wire.Reader({}).read({"is": "list", "of": [], "name": 3})) is list
+    other = lambda writer, value: {"is": "mine", "of": len(writer.tensors)} if value is long else None  # noqa: E731
+    assert wire.Writer(other).write([torch.ones(1), long])["of"][1] == {"is": "mine", "of": 1}
+    assert wire.Reader({}, lambda reader, tree: tree["of"]).read({"is": "mine", "of": 1}) == 1
+    with pytest.raises(wire.Broken, match="un 'mine'"):
+        wire.Reader({}).read({"is": "mine", "of": 1})
+
+
 def test_what_reads_as_an_array_still_does():
     found = travel(pd.Series([1.0, 2.0], name="x"))
     assert torch.equal(as_tensor(found), torch.tensor([1.0, 2.0], dtype=torch.float64))
@@ -125,11 +155,8 @@ def test_impossible_objects_are_only_looked_at():
 
 
 def test_what_does_not_fit_is_not_sent():
-    for value in ([0] * (wire.MAX_ITEMS + 1), "x" * (wire.MAX_TEXT + 1)):
-        with pytest.raises(wire.TooBig):
-            wire.Writer().write(value)
     deep = []
-    for _ in range(wire.MAX_DEPTH):
+    for _ in range(40):
         deep = [deep]
     assert travel(deep) == deep  # hasta el tope, cabe
     column = pd.Series([None], dtype=object)
@@ -139,6 +166,74 @@ def test_what_does_not_fit_is_not_sent():
     for kind in (list, tuple, lambda x: {0: x[0]}):
         with pytest.raises(wire.TooBig):
             wire.Writer().write(kind([deep]))
+
+
+@pytest.mark.parametrize(
+    ("fits", "not_"),
+    [
+        ([0] * 199_999, [0] * 200_000),  # con la lista
+        (dict.fromkeys(range(99_999), 0), dict.fromkeys(range(100_000), 0)),
+        ("x" * 10**6, "x" * (10**6 + 1)),
+    ],
+    ids=["lista", "diccionario", "texto"],
+)
+def test_the_limits_of_what_is_sent(fits, not_):
+    wire.Writer().write(fits)
+    with pytest.raises(wire.TooBig):
+        wire.Writer().write(not_)
+
+
+def test_the_limits_of_what_is_received():
+    tree = lambda n: {"is": "list", "of": [0] * n}  # noqa: E731
+    assert len(wire.Reader({}).read(tree(399_999))) == 399_999
+    with pytest.raises(wire.Broken, match="demasiados elementos"):
+        wire.Reader({}).read(tree(400_000))
+    for shape in ((2**25, 0), (0, 2**25), (1,)):
+        wire.Reader({"0": torch.empty(shape)})
+    for shape in ((2**25 + 1, 0), (0, 2, 2**24 + 1)):
+        with pytest.raises(wire.Broken, match="un tensor imposible"):
+            wire.Reader({"0": torch.empty(shape)})
+
+
+def test_a_number_with_too_many_figures_is_only_looked_at():
+    assert travel(2**9999 - 1) == 2**9999 - 1
+    assert isinstance(travel(2**9999), wire.Opaque)
+
+
+@pytest.mark.parametrize("figures", [2000, 2001])
+def test_a_fraction_with_too_many_figures_is_only_looked_at(figures):
+    for value in (Fraction(10 ** (figures - 1) + 1, 3), Decimal("1" * figures), Decimal("0." + "1" * figures)):
+        found = travel(value)
+        assert (found == value) if figures == 2000 else isinstance(found, wire.Opaque)
+
+
+def test_nothing_bigger_than_thirty_two_megas_is_received():
+    for head, body in ((2**25, 1), (1, 2**25), (2**25 + 1, 0)):
+        one, two = socket.socketpair()
+        with one, two:
+            one.sendall(struct.pack("<II", head, body))
+            with pytest.raises(wire.Broken, match=f"un mensaje de {2**25 + 1} bytes"):
+                wire.receive(two)
+    one, two = socket.socketpair()
+    with two:
+        with one:
+            one.sendall(struct.pack("<II", 2**25, 0))
+        with pytest.raises(wire.Broken, match="se ha cortado"):
+            wire.receive(two)
+
+
+@pytest.mark.parametrize("way", ["mandar", "recibir"])
+@pytest.mark.parametrize(("error", "seen"), [(TimeoutError(), TimeoutError), (OSError(32, "roto"), wire.Broken)])
+def test_if_the_other_side_is_late_it_is_not_that_it_is_gone(way, error, seen):
+    class Channel:
+        def fail(self, *_):
+            raise error
+
+        sendall = recv = fail
+
+    with pytest.raises(seen) as found:
+        wire.send(Channel(), ([], {})) if way == "mandar" else wire.receive(Channel())
+    assert seen is TimeoutError or "roto" in str(found.value)
 
 
 def test_a_message_fits_up_to_the_byte(monkeypatch):

@@ -216,6 +216,30 @@ def test_completo_reads_the_hub_into_the_same_columns(tmp_path, monkeypatch):
     assert set(data["train"]["funny"]) == {3}
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "{",
+            r"No he podido leer los datos de 'mrm8488/.*' \(\w+: .*\)\. Borra la carpeta (.*) y repite: se descargarán",
+        ),
+        ('{"text": "a", "id": 1}', r"le faltan las columnas \['keywords', 'funny', 'category'\]: ha cambiado desde"),
+    ],
+)
+def test_what_the_hub_gives_may_be_broken_or_something_else(tmp_path, monkeypatch, content, said):
+    import datasets
+
+    folder = tmp_path / "datasets--x" / "snapshots" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text(content, encoding="utf-8")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.setattr(jokes, "download", lambda *_, **__: folder)
+    with pytest.raises(ValueError, match=said) as error:
+        jokes.load_jokes("completo")
+    found = re.search(said, str(error.value), re.DOTALL).groups()
+    assert found in ((), (str(tmp_path / "datasets--x"),))  # toda la copia, y no solo esa versión
+
+
 GOOD = json.dumps(ROWS[0])
 
 

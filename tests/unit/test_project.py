@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import re
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -14,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course_utils import __main__, project
 from course_utils.models import load_model
 from course_utils.project import reading, repeat, review
-from course_utils.project.looks import NO, PERSON, YES
+from course_utils.project.looks import NO, PERSON, YES, comma, is_written, short
 from course_utils.project.training import FOLDER, base_hash
 from tools.training import project as recipe
 
@@ -102,6 +104,51 @@ def test_a_good_project_lacks_nothing():
     found = looks(notebook(good().values()))
     assert [look.text for look in review.missing(found)] == []
     assert {look.criterion for look in found if look.mark == PERSON} == set(review.RULES)  # siempre queda alguien
+
+
+SAID = """\
+✅ Dice la licencia: con permiso
+✅ Dice quién los escribió: mi abuela
+✅ Dice de dónde salen: casa
+✅ Reparte en train, validation, test
+✅ Con semilla, 3
+✅ Casi repetidos, mirados: ninguno de una parte a otra, 0 dentro
+✅ Compara 2 con una medida (d) y elige «b»
+✅ La elección se sostiene: «b» es la mejor
+✅ Los textos que se leen son de la elegida
+✅ La medida se decide antes de mirar
+✅ Se mide antes y después
+✅ El antes, antes
+✅ En los mismos textos
+✅ Apartados: son los de «test»
+✅ «antes»: perplejidad 29,96 y 1,443 bits por carácter, que cuadran entre sí
+✅ «después»: perplejidad 24,53 y 1,358 bits por carácter, que cuadran entre sí
+✅ Cada diferencia lleva su intervalo, por parejas
+✅ Hay 6 textos
+✅ Sin escoger: semillas de [0] a [5]
+✅ Memoria, mirada: el que más comparte, 4 palabras seguidas
+👁 ¿Es mucho lo que comparten? (los de prueba, 5)
+✅ Detrás de los textos hay comentario
+✅ Dice qué no demuestra: que guste a alguien
+✅ Cuenta un resultado malo: el segundo intento subió 0,02
+✅ Ejecutado de arriba abajo
+✅ No quedan huecos en el texto
+✅ Dice cómo se entrenó, con qué semilla (3) y desde qué modelo"""
+
+
+def test_of_a_good_project_it_says_what_there_is():
+    found = [f"{look.mark} {look.text}" for look in looks(notebook(good().values()))]
+    assert [text for text in found if text[0] == YES or "comparten" in text] == SAID.splitlines()
+
+
+def test_a_second_best_says_its_reason_and_without_reference_there_is_none():
+    by = good()
+    by["choice"] |= {"chosen": "a", "reason": "porque " * 20}
+    by["texts"] |= {"strategy": "a", "reference": None}
+    found = [look.text for look in looks(notebook(by.values()))]
+    reason = ("porque " * 20)[:90]
+    assert f"La elección se sostiene: no es la mejor, y dice por qué: {reason}…" in found
+    assert "¿Es mucho lo que comparten? (sin referencia)" in found
 
 
 def in_one_cell(items):
@@ -322,6 +369,95 @@ def test_what_does_not_add_up_says_what_it_should_be():
     assert f"las cuentas dan {due[0]} y {due[1]}." in text
 
 
+def arithmetic(**changes):
+    """Si las cuentas de la última medida no cuadran, o faltan."""
+    by = good()
+    by["after"] |= changes
+    text = " ".join(missing(notebook(by.values())))
+    return "no cuadran" in text, "Faltan cuentas" in text
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("name", ["perplexity", "bits_per_char"])
+def test_accounts_may_be_half_a_hundredth_apart(name, sign):
+    right = good()["after"][name]
+    assert arithmetic(**{name: right * (1 + 0.0049 * sign)}) == (False, False)
+    assert arithmetic(**{name: right * (1 + 0.0052 * sign)}) == (True, False)
+
+
+@pytest.mark.parametrize("wrong", [None, "x", 0, [1]])
+@pytest.mark.parametrize("name", ["perplexity", "bits_per_char", "n_tokens", "n_chars"])
+def test_an_account_that_is_not_a_number_is_missing_or_wrong(name, wrong):
+    assert any(arithmetic(**{name: wrong}))
+    assert wrong is None or arithmetic(nll=wrong) == ((True, False) if wrong == 0 else (False, wrong != 0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fits"), [(-0.08, 0, 1), (-1, -0.08, 1), (-0.07, 0, 0), (-1, -0.09, 0), (None, 0, 0)]
+)
+def test_the_difference_is_inside_its_interval_or_on_its_edge(low, high, fits):
+    by = good()
+    by["compare"] |= {"low": low, "high": high}
+    assert ("La diferencia no lleva intervalo, o no lo contiene." in missing(notebook(by.values()))) != fits
+
+
+@pytest.mark.parametrize("words", [39, 40])
+def test_forty_words_are_a_comment(words):
+    lacks = [] if words == 40 else [f"Tras los textos hay {words} palabras de comentario."]
+    assert missing(notebook(good().values(), comment="palabra " * words)) == lacks
+    book = notebook(good().values(), comment="palabra " * words)
+    book.cells.insert(0, new_markdown_cell("palabra " * 99))  # lo de antes de los textos no cuenta
+    assert missing(book) == lacks
+
+
+def test_the_texts_are_those_of_the_longest_list_and_all_with_their_seed():
+    by = good()
+    few = by["texts"] | {"texts": ["x"], "seeds": [9], "longest_shared": [1]}
+    assert missing(notebook([*by.values(), few])) == []
+    for changes, said in (
+        ({"seeds": [0, 1, 2, 3, 4]}, "Hay 6 textos y se piden 6."),
+        ({"seeds": [5, 4, 3, 2, 1, 0]}, "Las semillas no son seguidas ([5, 4, 3, 2, 1, 0]): parecen escogidos."),
+        ({"seeds": []}, "Las semillas no son seguidas ([]): parecen escogidos."),
+        ({"longest_shared": [1] * 5}, "No se ha mirado cuánto copian del entrenamiento."),
+    ):
+        changed = good()
+        changed["texts"] |= changes
+        assert said in missing(notebook(changed.values()))
+
+
+def test_what_is_long_is_cut_and_what_is_unwritten_is_not_written():
+    assert (short("a" * 90), short("a" * 91), short(" a\n b ")) == ("a" * 90, "a" * 90 + "…", "a b")
+    assert [is_written(x) for x in ("x", " x", "", " ", "ESCRIBE: x", " …", "...", None, 3)] == [True] * 2 + [False] * 7
+    assert (comma(1.005), comma(-0.5, 1), comma(1234.5678, 3)) == ("1,00", "-0,5", "1234,568")
+    book = notebook(good().values())
+    for length, said in ((120, 120), (121, 120)):
+        text = "NameError: " + "x" * (length - 11)
+        book.cells[3].outputs = [new_output("error", ename="NameError", evalue=text[11:] + "\nmás", traceback=[])]
+        assert reading.parse(book).errors == (text[:said],)
+    book.cells[3].outputs = [new_output("stream", name="stdout", text="evidencia: " + "{" * 81 + "\n")]
+    assert f"Hay una evidencia que no se entiende: {'{' * 80}" in missing(book)
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "broken"),
+    [
+        ('evidencia: {"kind": "x"}', 1, 0),
+        ('  \'("[evidencia: {"kind": "x"}', 1, 0),
+        ('digo evidencia: {"kind": "x"}', 0, 0),
+        ('evidencia: {"kind": 3}', 0, 1),
+        ("evidencia: [1]", 0, 1),
+        ("evidencia", 0, 0),
+    ],
+)
+def test_an_evidence_is_a_line_that_starts_with_its_mark(line, found, broken):
+    cell = new_code_cell(["med", "ir()"], execution_count=1)
+    cell.outputs = [new_output("stream", name="stdout", text=[f"una tabla\n{line}", "\n"])]
+    book = reading.parse(new_notebook(cells=[new_code_cell(" \n"), cell, new_code_cell("2")]))
+    assert (len(book.found), len(book.broken)) == (found, broken) and book.code == "medir()\n2"
+    assert book.counts == (1, None) and [number for number, _ in book.found] == [1] * found
+    assert book.first("x") == (0 if found else None) and book.last("nada") == {}
+
+
 def test_what_the_notebook_itself_gives_away():
     def book(**changes):
         made = notebook(good().values(), comment=changes.get("comment", COMMENT))
@@ -414,9 +550,63 @@ def test_a_number_that_is_no_longer_one_is_a_change(now):
     assert repeat.compare(after, before)[0].mark == NO
 
 
+@pytest.mark.parametrize(
+    ("old", "near", "far"), [(100.0, 101.0, 101.02), (-100.0, -99.0, -98.9), (0.0, 0.001, 0.0011), (0, 0.0009, 1)]
+)
+def test_a_hundredth_is_the_same_and_near_zero_a_thousandth(old, near, far):
+    def marks(new):
+        one, two = (reading.parse(notebook([{"kind": "compare", "rows": [{"difference": x}]}])) for x in (old, new))
+        return [(look.mark, look.text) for look in repeat.compare(one, two)]
+
+    assert marks(near) == [(YES, "Repetido: las 1 evidencias dan lo mismo")]
+    assert marks(far) == [(NO, "Al repetirlo cambian 1 valores: compare.rows[0].difference.")]
+
+
+def test_of_many_changes_five_are_said_and_what_appears_or_is_lost_is_one():
+    (look,) = repeat.compare(*books(before={f"x{k}": k for k in range(6)}))
+    places = look.text.removeprefix("Al repetirlo cambian 6 valores: ").removesuffix(".").split(", ")
+    assert len(set(places)) == 5 and set(places) < {f"measure.x{k}" for k in range(6)}
+    before, after = books(before={"x": 1})
+    assert repeat.compare(after, before)[0].text == "Al repetirlo cambian 1 valores: measure.x."
+    (look,) = repeat.compare(before, reading.parse(notebook(list(good().values())[:-1])))
+    assert look.text == "Al repetirlo no salen las mismas evidencias: había 10 y salen 9."
+
+
+def test_it_is_repeated_in_a_copy_of_its_folder(tmp_path, monkeypatch):
+    """Con un núcleo de mentira: quién más ejecuta de verdad es la prueba lenta."""
+    (tmp_path / "carpeta").mkdir()
+    for name, size in (("justo.txt", 10), ("grande.txt", 11)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    monkeypatch.setattr(repeat, "BIGGEST", 10)
+    path, seen, fails = tmp_path / "x.ipynb", {}, []
+    nbformat.write(notebook(good().values()), path)
+    before = reading.read(path)
+
+    def execute(made, cwd, env, timeout):
+        seen.update(files=sorted(p.name for p in Path(cwd).iterdir()), timeout=timeout, env=env, cwd=Path(cwd))
+        yield from ((cell, fails and ValueError("\n".join(fails))) for cell in made.cells)
+
+    monkeypatch.setattr(repeat.runner, "execute", execute)
+    monkeypatch.setenv("PYTHONPATH", "otra")
+    assert [look.mark for look in repeat.repeat(path, before)] == [YES]
+    assert seen["files"] == ["justo.txt"] and seen["timeout"] == 900 and not seen["cwd"].exists()
+    assert seen["env"]["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "otra"]
+    assert seen["env"]["PYTHONDONTWRITEBYTECODE"] == "1"
+    fails += ["uno", "dos" + "x" * 200]
+    (look,) = repeat.repeat(path, before, timeout=5)
+    assert (look.mark, seen["timeout"]) == (
+        NO,
+        5,
+    ) and look.remedy == "Que no dependa de ficheros de tu equipo ni del orden."
+    assert look.text == f"Al repetirlo falla la celda «medir()»: {('dos' + 'x' * 200)[:120]}"
+
+
 def test_sampled_texts_may_change_and_a_person_is_told():
     (look,) = repeat.compare(*books(texts={"texts": ["otro", "dos", "tres", "cuatro", "cinco", "seis"]}))
-    assert look.mark == PERSON and "texts.texts[0]" in look.text
+    assert look.mark == PERSON and "(texts.texts[0])" in look.text
+    (look,) = repeat.compare(*books(texts={"strategy": "otra"}, choice={"chosen": "a"}))
+    assert look.mark == PERSON and "(choice.chosen, texts.strategy)" in look.text
+    assert repeat.compare(*books(texts={"strategy": "otra"}, data={"title": "x"}))[0].mark == NO
 
 
 @pytest.mark.parametrize("texts", [["uno"], [], "uno", None, {"uno": 1}])
@@ -454,8 +644,14 @@ def test_pieces_are_whole_sentences_and_lose_nothing():
     found = project.pieces(text, 20)
     assert found[:3] == ["Una. Dos tres.", "¿Cuatro? Cinco.", "—Seis."] and len(found) == 4
     assert " ".join(found).split() == text.split()
-    with pytest.raises(ValueError, match="Esperaba un texto"):
-        project.pieces("  ")
+    assert [project.pieces("Uno. Dos.", chars) for chars in (8, 9)] == [["Uno.", "Dos."], ["Uno. Dos."]]
+    assert [len(project.pieces("a" * 299 + ". " + "B" * n)) for n in (299, 300)] == [1, 2]  # por defecto, 600
+    assert project.pieces("Uno\n \nDos", 99) == ["Uno\nDos"] and project.pieces("¿Uno? ¡Dos! ¿Tres?", 5)[1] == "¡Dos!"
+    for wrong in ("  ", None, 3):
+        with pytest.raises(ValueError, match="Esperaba un texto"):
+            project.pieces(wrong)
+    with pytest.raises(ValueError, match="chars"):
+        project.pieces("a", 0)
 
 
 def test_split_is_seeded_disjoint_and_without_near_duplicates():
@@ -470,6 +666,24 @@ def test_split_is_seeded_disjoint_and_without_near_duplicates():
         project.split(texts[:9], seed=0)
     values = project.parts({"train": texts[:3], "test": [texts[0], texts[9], texts[9]]}, seed=None).values
     assert (values["across"], values["within"], values["seed"]) == (1, 1, None)
+
+
+def test_what_the_split_shows():
+    made = project.parts({"train": ["hola que tal", "adiós"], "test": ["z"]}, seed=3)
+    assert dict(made.table.rows) == {
+        "train": "2 textos, 17 caracteres",
+        "test": "1 textos, 1 caracteres",
+        "semilla": "3",
+        "casi repetidos (parecido de 0,4 o más)": "",
+        "  de una parte a otra": "0",
+        "  dentro de una parte": "0",
+    }
+    sizes = {"train": {"texts": 2, "chars": 17}, "test": {"texts": 1, "chars": 1}}
+    assert made.values["sizes"] == sizes and made.values["threshold"] == 0.4 and made.table.head == ("El reparto", "")
+    with pytest.raises(ValueError, match="al menos una parte"):
+        project.parts({}, seed=3)
+    with pytest.raises(ValueError, match="seed"):
+        project.split([str(k) * 9 for k in range(10)], seed=-1)
 
 
 def test_an_adapter_is_kept_only_if_there_is_one(tmp_path):
@@ -488,8 +702,17 @@ def test_compare_is_a_paired_bootstrap():
     exact = 1.96 * (b - a).std(ddof=1) / math.sqrt(60)  # el de la normal, que con 60 parejas es casi el mismo
     assert math.isclose(values["difference"], (b - a).mean(), abs_tol=1e-6)
     assert math.isclose(values["high"] - values["low"], 2 * exact, rel_tol=0.15) and values["low"] > 0
-    with pytest.raises(ValueError, match="igual de largas"):
-        project.compare("x", {"a": a, "b": b[:-1]}, better="mayor")
+    chosen = np.random.default_rng(7).integers(60, size=(2000, 60))  # dos mil veces, sesenta parejas
+    low, high = np.quantile((b - a)[chosen].mean(1), [0.025, 0.975])
+    seventh = project.compare("x", {"a": a, "b": b}, better="mayor", seed=7).values
+    assert (seventh["low"], seventh["high"]) == (round(low, 6), round(high, 6)) and seventh["seed"] == 7
+    assert values == project.compare("x", {"a": a, "b": b}, better="mayor", seed=0).values and values["pairs"] == 60
+    assert values["means"] == [round(a.mean(), 6), round(b.mean(), 6)] != seventh["means"][::-1]
+    for wrong in ((a, b[:-1]), (a[:1], b[:1]), ([a], [b])):
+        with pytest.raises(ValueError, match="igual de largas"):
+            project.compare("x", dict(zip("ab", wrong, strict=True)), better="mayor")
+    with pytest.raises(ValueError, match="dos condiciones y he recibido 3"):
+        project.compare("x", {"a": a, "b": b, "c": a}, better="mayor")
     with pytest.raises(ValueError, match="«menor» o «mayor»"):
         project.compare("x", {"a": a, "b": b}, better="lower")
 
@@ -512,7 +735,14 @@ def test_what_compare_shows_is_what_it_measures():
 
 
 def test_choose_wants_the_chosen_one_among_them():
-    assert project.choose("x", {"a": [1, 2], "b": [3, 4]}, better="menor", chosen="a").values["means"]["b"] == 3.5
+    made = project.choose("x", {"a": [1, 2], "b": [3, 4]}, better="menor", chosen="a", reason="sí")
+    assert made.values["means"] == {"a": 1.5, "b": 3.5} and made.values["samples"] == 2
+    assert made.table.rows == (("a", "1,500 ← elegida"), ("b", "3,500"), ("motivo", "sí"))
+    assert project.choose("x", {"a": [1], "b": [3]}, better="menor", chosen="b").table.rows[1:] == (
+        ("b", "3,000 ← elegida"),
+    )
+    with pytest.raises(ValueError, match=r"mismas cifras: \[0\]"):
+        project.choose("x", {"a": [], "b": []}, better="menor", chosen="a")
     wrong = {"dos opciones": {"a": [1]}, "las mismas cifras": {"a": [1], "b": [1, 2]}, "no está": {"b": [1], "c": [2]}}
     for said, values in wrong.items():
         with pytest.raises(ValueError, match=said):
@@ -626,6 +856,32 @@ def test_measure_agrees_with_the_model_itself(mini):
         "perplejidad": f"{math.exp(nll / tokens):.2f}".replace(".", ","),
         "bits por carácter": f"{bits(nll, chars):.3f}".replace(".", ","),
     }
+
+
+def test_what_is_read_says_what_it_shares():
+    texts, training = [" uno dos tres ", "b"], ["uno dos"]
+    made = project.read_texts(texts, seeds=[4, 5], strategy="x", training=training, held_out=["uno y", "dos uno dos"])
+    assert made.table.rows == (
+        ("4 · comparte 2 palabras seguidas", "uno dos tres"),
+        ("5 · comparte 0 palabras seguidas", "b"),
+        ("(los de prueba)", "mediana, 2 palabras; el que más, 2"),
+    )
+    assert made.values["reference"] == [1.5, 2] and made.values["texts"] == texts
+    alone = project.read_texts(texts, seeds=[4, 5], strategy="x", held_out=["uno"])
+    assert alone.table.rows == (("4", "uno dos tres"), ("5", "b"))
+    assert alone.values["longest_shared"] is alone.values["reference"] is None
+    with pytest.raises(ValueError, match="Hay 2 textos y 1 semillas: una por texto"):
+        project.read_texts(texts, seeds=[4], strategy="x")
+
+
+def test_six_texts_of_sixty_tokens_are_written_from_nothing_if_nothing_is_said(mini):
+    model, tokenizer = mini
+    found = project.write_texts(model, tokenizer, max_new_tokens=3)
+    assert len(found) == 6 and found == project.write_texts(model, tokenizer, seeds=range(6), max_new_tokens=3)
+    (text,) = project.write_texts(model, tokenizer, "El rey", seeds=[0], transforms=[lambda logits, ids: logits / 1e-6])
+    ids = tokenizer("El rey", return_tensors="pt").input_ids
+    greedy = model.generate(ids, do_sample=False, max_new_tokens=60, pad_token_id=tokenizer.pad_token_id)
+    assert text == tokenizer.decode(greedy[0], skip_special_tokens=True)
 
 
 def test_texts_come_from_their_own_seed(mini):

@@ -219,6 +219,33 @@ def test_batches_have_512_tokens_or_the_rows_that_are_asked_for(model):
     assert [len(batch) for batch in scoring._batches(spans, None, torch.device("cuda"))] == [512, 88]  # 8192 tokens
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_many_tokens_keep_their_order_beside_the_padding(model, side):
+    """Con pocos, cualquier manera de ordenar los deja como estaban."""
+    rows = [torch.randint(1, 23, (n,), generator=torch.Generator().manual_seed(n)) for n in (47, 30, 18)]
+    ids, mask = torch.zeros(3, 47, dtype=torch.long), torch.zeros(3, 47, dtype=torch.long)
+    for k, row in enumerate(rows):
+        where = slice(47 - len(row), 47) if side == "left" else slice(0, len(row))
+        ids[k, where], mask[k, where] = row, 1
+    scores = token_logprobs(model, ids, mask)
+    for row, found in zip(rows, scores, strict=True):
+        kept = found[len(found) + 1 - len(row) :] if side == "left" else found[: len(row) - 1]
+        torch.testing.assert_close(kept, brute_force(model, row), atol=1e-4, rtol=1e-4)
+        assert found.count_nonzero() == len(row) - 1
+
+
+def test_long_windows_go_first_and_those_that_score_the_same_together(model, monkeypatch):
+    seen, batches = [], scoring._batches
+    monkeypatch.setattr(scoring, "_batches", lambda spans, *rest: seen.extend(spans) or batches(spans, *rest))
+    texts = [text_of(n, seed=n) for n in (5, 40, 12, 23)]
+    options = {"window": 12, "stride": 4}
+    found = perplexity(model, letters(), texts, batch_size=3, **options)
+    order = [(end - begin, new) for _, begin, end, new in seen]
+    assert order == sorted(order, key=lambda pair: (-pair[0], pair[1])) and len(set(order)) > 3
+    alone = [perplexity(model, letters(), [text], batch_size=1, **options).nll for text in texts]
+    assert [part.nll for part in found.per_text] == pytest.approx(alone, rel=1e-5)
+
+
 # ---------------------------------------------------------------- lo que no vale
 @pytest.mark.parametrize("last", [0, 3, 1.0, True])
 def test_bad_last(model, last):

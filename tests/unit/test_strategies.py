@@ -143,6 +143,17 @@ def test_a_prompt_that_begins_with_the_eos_is_text(mini):
     assert expected.startswith(table.attrs["textos"]["voraz"][0])
 
 
+def test_twenty_texts_of_forty_tokens_if_nothing_is_said(mini):
+    model, tokenizer = mini
+    options = {"select": decoding.sample, "transforms": [decoding.top_k(5)]}
+    table = strategies.compare_strategies(model, tokenizer, "El rey", {"a": options})
+    ids = tokenizer("El rey", return_tensors="pt").input_ids
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        expected = decoding.generate(model, ids.repeat(20, 1), max_new_tokens=40, **options).new_ids
+    assert table.attrs["textos"]["a"] == [tokenizer.decode(row) for row in expected.tolist()]
+
+
 def test_named_strategies_are_valid(mini):
     model, tokenizer = mini
     table = strategies.compare_strategies(model, tokenizer, "El rey", samples=2, max_new_tokens=5)
