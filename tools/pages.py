@@ -37,14 +37,14 @@ WARNING = "<!-- Página generada por tools/pages.py a partir de {}: no la edites
 REMEDY = "Ejecuta «make notebooks» o, si solo cambian las páginas, «python -m tools.pages»."
 # Requisitos y usos que valen para todo el curso; los de cada sesión los dice su cuaderno.
 REQUIREMENTS = """\
-Leer código de Python y haber visto qué es una red neuronal. No hace falta saber nada de Transformers: se empieza en la
-sesión 01. Lo que pide cada sesión está al principio de la suya."""
+Hace falta leer código de Python y haber visto qué es una red neuronal; de Transformers, nada. Lo que pide cada sesión
+está al principio de la suya."""
 ROUTES = """\
 | Si… | Haz, en este orden | Sáltate |
 |---|---|---|
 | tienes una tarde | el [recorrido 02]({tour}) del laboratorio; el apartado 1 de la \
 [01](01_encoder_y_decoder.ipynb); la [02](02_bucle_de_generacion.ipynb) y la [03](03_generate.ipynb), \
-enteras: unas {evening} horas | lo demás |
+enteras: unas {evening} horas y cuarto | lo demás |
 | das clase | elige un [plan](../slides/GUIA_DOCENTE.md#elige-tu-plan), de tres horas a doce sesiones, y lee \
 [el día antes](../slides/GUIA_DOCENTE.md#el-día-antes-de-cada-sesión) | lo que tu plan no nombra |
 | lo quieres todo | de la A1 a la A3, de la 01 a la 09 y el [trabajo final](#trabajo-final): unas {all} horas y una \
@@ -316,7 +316,10 @@ def render_map(root: Path = ROOT) -> str:
 
 
 def render_routes(sessions: list[Session], tour: str) -> str:
-    """Por dónde ir según el tiempo que se tenga; las horas son las que suman los cuadernos."""
+    """Por dónde ir según el tiempo que se tenga; las horas son las que suman los cuadernos.
+
+    El cuarto de la tarde es el recorrido y el primer apartado de la 01, que no tienen cuenta propia.
+    """
 
     def hours(durations: list[str]) -> str:
         return COUNTS[round(sum(int(text.split()[0]) for text in durations) / 60)].lower()
