@@ -19,7 +19,7 @@ pytest.importorskip("sphinx", reason="sin las herramientas del sitio: instala «
 
 from tools import ROOT
 from tools.site import __main__ as site_main
-from tools.site import linkcheck
+from tools.site import linkcheck, paths
 from tools.site import pages as site_pages
 from tools.site.finish import finish_html
 
@@ -106,6 +106,18 @@ def test_no_internal_link_is_broken(pages, tmp_path):
     wrong.write_text('<h1 id="sí">x</h1><a href="no.html">a</a><a href="#no">b</a><a href="#s%C3%AD">c</a>', "utf-8")
     page = Page(wrong)
     assert [broken(wrong, link, {wrong: page}) for link in page.links] == [True, True, False]
+
+
+def test_what_is_linked_on_github_is_in_the_repository(pages):
+    found = re.compile(rf"{re.escape(paths.github())}/(?:blob|tree)/main/([^#?]+)")
+    for path, page in pages.items():
+        linked = [unquote(match[1]) for link in page.links if (match := found.match(link))]
+        assert [name for name in linked if not (ROOT / name).exists()] == [], path.name
+
+
+def test_the_evening_starts_in_the_lab_from_the_map_and_from_the_front_page(site):
+    for name, link in (("sesiones/index", "../lab/index.html"), ("index", "lab/index.html")):
+        assert f'href="{link}?recorrido=02"' in (site / f"{name}.html").read_text(encoding="utf-8"), name
 
 
 def test_the_structure_of_every_page(pages):

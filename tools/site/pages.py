@@ -22,8 +22,8 @@ def part_of(session: pages.Session) -> str:
 def render_map(root: Path = ROOT) -> str:
     """El mapa del curso: una línea por sesión, con sus minutos, y los índices con los que el sitio se ordena."""
     sessions = pages.read_sessions(root)
-    routes = paths.to_site(pages.render_routes(sessions, "TOUR"), pages.MAP, root)
-    routes = routes.replace("[recorrido 02](TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
+    routes = paths.to_site(pages.render_routes(sessions, "/TOUR"), pages.MAP, root)
+    routes = routes.replace("[recorrido 02](/TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
     text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n## Por dónde ir\n\n{routes}\n\n"
     for part, (_, why) in PARTS.items():
         own = [session for session in sessions if part_of(session) == part]
