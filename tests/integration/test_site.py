@@ -118,6 +118,8 @@ def test_what_is_linked_on_github_is_in_the_repository(pages):
 def test_the_evening_starts_in_the_lab_from_the_map_and_from_the_front_page(site):
     for name, link in (("sesiones/index", "../lab/index.html"), ("index", "lab/index.html")):
         assert f'href="{link}?recorrido=02"' in (site / f"{name}.html").read_text(encoding="utf-8"), name
+    evening = (site / "index.html").read_text(encoding="utf-8").split('id="tarde"')[1].split("</section>")[0]
+    assert re.findall(r'href="sesiones/(\d\d)_[^"]*"', evening) == ["01", "02", "03"]  # y después, lo que dice
 
 
 def test_the_structure_of_every_page(pages):
@@ -153,6 +155,18 @@ def test_formulas_are_mathml_and_terms_lead_to_the_glossary(site):
     assert text.count("<math") >= 5 and "MathJax" not in text and "$$" not in text
     assert re.search(r'<a class="termino reference internal" href="\.\./glosario\.html#term-perplejidad"', text)
     assert text.count('href="../glosario.html#term-perplejidad"') == 1  # solo la primera vez
+
+
+def test_what_only_looks_like_a_term_is_not_linked(site):
+    """Ni la unión de BPE es la Europea, ni la puerta de una LSTM es la que cerró el rey."""
+    for name, words in (
+        ("sesiones/09_etica_y_sociedad", ["Unión Europea", "Estados Unidos"]),
+        ("sesiones/03_generate", ["«␣puerta»"]),
+        ("profundiza/04_ajuste_fino", ["punto de control"]),
+        ("verificacion", ["herramienta de accesibilidad"]),
+    ):
+        text = " ".join((site / f"{name}.html").read_text(encoding="utf-8").split())
+        assert [one for one in words if one not in text] == [] and 'class="termino' in text, name
 
 
 def test_the_figures_are_counted(site):
