@@ -56,8 +56,8 @@ LICENCES = """\
 - El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
-  [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6], [instrucciones][f7],
-  [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final: [*La Navidad en las
+  [LSTM][f15], [Gemma 3 270M][f16], [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6],
+  [instrucciones][f7], [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final: [*La Navidad en las
   montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
@@ -74,7 +74,9 @@ LICENCES = """\
 [f11]: ../course_utils/data/navidad.md
 [f12]: ../course_utils/data/loco.md
 [f13]: ../course_utils/data/refranes.md
-[f14]: ../course_utils/grabaciones/proyecto/README.md"""
+[f14]: ../course_utils/grabaciones/proyecto/README.md
+[f15]: ../course_utils/checkpoints/lstm/README.md
+[f16]: ../course_utils/checkpoints/mediano.md"""
 PROJECT = """\
 Una tarde, en parejas: una pregunta que se contesta con un número, una medida decidida antes de mirar y dos páginas que
 dicen qué salió y qué no se sabe. La [plantilla](proyecto/plantilla.ipynb) funciona tal como está, con textos de muestra
