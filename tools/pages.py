@@ -57,8 +57,8 @@ LICENCES = """\
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
   [LSTM][f15], [Gemma 3 270M][f16], [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6],
-  [instrucciones][f7], [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final: [*La Navidad en las
-  montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
+  [instrucciones][f7], [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final:
+  [*La Navidad en las montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
 [f1]: ../course_utils/checkpoints/decoder/README.md
