@@ -8,6 +8,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from . import _validate
@@ -178,16 +179,31 @@ def strip(
 
 
 def night(ax: Axes) -> Axes:
-    """El mismo dibujo sobre el azul de las portadas: pasa a blanco lo negro que no está encima de una figura."""
+    """El mismo dibujo sobre el azul de las portadas: pasa a blanco lo que no se distinguiría de él.
+
+    Lo que está encima de una figura (el texto de una ficha) se queda como estaba.
+    """
     ax.figure.set_facecolor(NIGHT)
     for text in ax.texts:
         place = ax.transData.transform(text.get_position())
-        if text.get_color() == "black" and not any(shape.contains_point(place) for shape in ax.patches):
+        if _lost_at_night(text.get_color()) and not any(shape.contains_point(place) for shape in ax.patches):
             text.set_color("white")
         shaft = getattr(text, "arrow_patch", None)
-        if shaft is not None and shaft.get_edgecolor() == (0, 0, 0, 1):
+        if shaft is not None and _lost_at_night(shaft.get_edgecolor()):
             shaft.set_color("white")
     return ax
+
+
+def _lost_at_night(color) -> bool:
+    """¿Contrasta menos de 3 a 1, lo que piden las WCAG de un dibujo, con el azul de las portadas?"""
+
+    def luminance(rgb) -> float:
+        weights = (0.2126, 0.7152, 0.0722)
+        return sum(
+            w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4) for w, c in zip(weights, rgb, strict=True)
+        )
+
+    return (luminance(to_rgb(color)) + 0.05) / (luminance(to_rgb(NIGHT)) + 0.05) < 3
 
 
 def _monospaced_width() -> float:

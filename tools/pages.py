@@ -37,14 +37,14 @@ WARNING = "<!-- Página generada por tools/pages.py a partir de {}: no la edites
 REMEDY = "Ejecuta «make notebooks» o, si solo cambian las páginas, «python -m tools.pages»."
 # Requisitos y usos que valen para todo el curso; los de cada sesión los dice su cuaderno.
 REQUIREMENTS = """\
-Leer código de Python y haber visto qué es una red neuronal. No hace falta saber nada de Transformers: se empieza en la
-sesión 01. Lo que pide cada sesión está al principio de la suya."""
+Hace falta leer código de Python y haber visto qué es una red neuronal; de Transformers, nada. Lo que pide cada sesión
+está al principio de la suya."""
 ROUTES = """\
 | Si… | Haz, en este orden | Sáltate |
 |---|---|---|
 | tienes una tarde | el [recorrido 02]({tour}) del laboratorio; el apartado 1 de la \
 [01](01_encoder_y_decoder.ipynb); la [02](02_bucle_de_generacion.ipynb) y la [03](03_generate.ipynb), \
-enteras: unas {evening} horas | lo demás |
+enteras: unas {evening} horas y cuarto | lo demás |
 | das clase | elige un [plan](../slides/GUIA_DOCENTE.md#elige-tu-plan), de tres horas a doce sesiones, y lee \
 [el día antes](../slides/GUIA_DOCENTE.md#el-día-antes-de-cada-sesión) | lo que tu plan no nombra |
 | lo quieres todo | de la A1 a la A3, de la 01 a la 09 y el [trabajo final](#trabajo-final): unas {all} horas y una \
@@ -56,9 +56,9 @@ LICENCES = """\
 - El código, con licencia MIT; la prosa, las figuras, los cuestionarios y las diapositivas, con [CC BY 4.0]({cc}):
   puedes copiarlos y cambiarlos, también para dar clase, si dices de dónde vienen. El texto, en [LICENSE](../LICENSE).
 - Cada modelo y cada conjunto de datos tiene la suya, en su ficha: [decodificador][f1], [codificador][f2],
-  [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6], [instrucciones][f7],
-  [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final: [*La Navidad en las
-  montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
+  [LSTM][f15], [Gemma 3 270M][f16], [chistes][f3], [textos literarios][f4], [novela][f5], [reseñas][f6],
+  [instrucciones][f7], [preguntas y pasajes][f8], [pares][f9], [textos llanos][f10] y los del trabajo final:
+  [*La Navidad en las montañas*][f11], [*El primer loco*][f12], [refranes][f13] y [adaptadores][f14].
 - Para citar el curso, usa [CITATION.cff](../CITATION.cff): en GitHub, «Cite this repository».
 
 [f1]: ../course_utils/checkpoints/decoder/README.md
@@ -74,7 +74,9 @@ LICENCES = """\
 [f11]: ../course_utils/data/navidad.md
 [f12]: ../course_utils/data/loco.md
 [f13]: ../course_utils/data/refranes.md
-[f14]: ../course_utils/grabaciones/proyecto/README.md"""
+[f14]: ../course_utils/grabaciones/proyecto/README.md
+[f15]: ../course_utils/checkpoints/lstm/README.md
+[f16]: ../course_utils/checkpoints/mediano.md"""
 PROJECT = """\
 Una tarde, en parejas: una pregunta que se contesta con un número, una medida decidida antes de mirar y dos páginas que
 dicen qué salió y qué no se sabe. La [plantilla](proyecto/plantilla.ipynb) funciona tal como está, con textos de muestra
@@ -316,7 +318,10 @@ def render_map(root: Path = ROOT) -> str:
 
 
 def render_routes(sessions: list[Session], tour: str) -> str:
-    """Por dónde ir según el tiempo que se tenga; las horas son las que suman los cuadernos."""
+    """Por dónde ir según el tiempo que se tenga; las horas son las que suman los cuadernos.
+
+    El cuarto de la tarde es el recorrido y el primer apartado de la 01, que no tienen cuenta propia.
+    """
 
     def hours(durations: list[str]) -> str:
         return COUNTS[round(sum(int(text.split()[0]) for text in durations) / 60)].lower()

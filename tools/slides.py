@@ -153,6 +153,34 @@ def fill_guide(text: str, decks: dict[str, list[Slide]]) -> str:
 
 # --- HTML y PDF -------------------------------------------------------------------------------------
 
+# Lo que Marp escribe en sus mandos y en la vista del presentador, que no se puede pedir en otro idioma.
+SPANISH = {
+    "Previous slide": "Diapositiva anterior",
+    "Next slide": "Diapositiva siguiente",
+    "Toggle fullscreen": "Pantalla completa",
+    "Toggle fullscreen (f)": "Pantalla completa (f)",
+    "Toggle overview view": "Todas, en pequeño",
+    "Toggle overview view (o)": "Todas, en pequeño (o)",
+    "Open presenter view": "Vista del presentador",
+    "Open presenter view (p)": "Vista del presentador (p)",
+    "Close overview": "Cerrar",
+    "[Overview]": "[Todas]",
+    "[Presenter view]": "[Vista del presentador]",
+    "Smaller notes font size": "Notas, más pequeñas",
+    "Bigger notes font size": "Notas, más grandes",
+    "Current time": "Hora",
+    "Timer": "Cronómetro",
+}
+
+
+def in_spanish(page: str) -> str:
+    """La página de un mazo con los mandos de Marp en español; lo que dicen las diapositivas no se toca."""
+    for english, spanish in SPANISH.items():
+        page = page.replace(f'"{english}"', f'"{spanish}"').replace(f">{english}</button>", f">{spanish}</button>")
+    for english, spanish in {"Previous": "Anterior", "Next": "Siguiente"}.items():
+        page = page.replace(f'title:"{english}"}},"{english}"', f'title:"{spanish}"}},"{spanish}"')
+    return re.sub(r"`Page (\$\{[^}]*\}) of (\$\{[^}]*\})`", r"`\1 de \2`", page)
+
 
 def data_uri(path: Path) -> str:
     kind = mimetypes.guess_type(path.name)[0] or ("font/woff2" if path.suffix == ".woff2" else "image/png")
@@ -230,6 +258,8 @@ def build(root: Path, decks: list[Path], output: Path) -> None:
             if done.returncode or not all(file.is_file() for file in made):
                 raise ValueError(f"Marp no ha podido convertir las diapositivas:\n{done.stderr.strip()[-1500:]}")
             for file in made:
+                if not kind:
+                    file.write_text(in_spanish(file.read_text(encoding="utf-8")), encoding="utf-8")
                 shutil.copy(file, output / file.name)
 
 

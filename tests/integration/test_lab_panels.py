@@ -339,9 +339,42 @@ def test_the_numbers_of_a_tour_are_never_typed():
     allowed = r"[Cc]apa \d|cabeza \d|La cabeza \d|top_k=\d+|top-p 0,9|temperatura 0,8|min_new_tokens=1|−100"
     for code, tour in TOURS.items():
         for step in tour["steps"]:
+            assert not cifras.PLACEHOLDER.search(step["ask"]), (code, step["title"])  # la pregunta no se rellena
             for text in (step["ask"], step["tell"]):
                 rest = re.sub(allowed, "", cifras.PLACEHOLDER.sub("", text))
                 assert not re.search(r"\d", rest), (code, step["title"], rest)
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "wanted"),
+    [
+        ("02", 1, "#candidates .bar.favourite"),
+        ("02", 3, ".chip-group.written .chip"),
+        ("03", 4, ".beam-scroll"),
+        ("04", 4, ".chips-area.surprise .chip small"),
+    ],
+)
+def test_what_a_step_talks_about_is_seen_above_it(site, open_page, code, step, wanted):
+    """En un teléfono el recorrido tapa media pantalla: lo que ha salido tiene que quedar en la otra media."""
+    page, seen = open_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    open_lab(page, site + f"lab/index.html?recorrido={code}")
+    for _ in range(step - 1):
+        page.locator(".tour-next").click()
+    page.locator(".tour-action").click()
+    page.locator(".tour-told:not(:empty)", has_not_text="Un momento").wait_for()
+    box = page.locator(wanted).first.bounding_box()
+    assert box["y"] >= 0 and box["y"] + 30 < page.locator(".tour").bounding_box()["y"]
+    seen.assert_clean()
+
+
+def test_on_a_wide_screen_what_a_step_tells_starts_in_sight(site, open_page):
+    page, seen = open_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    open_lab(page, site + "lab/index.html?recorrido=05")
+    page.locator(".tour-action").click()
+    told = page.locator(".tour-told:not(:empty)", has_not_text="Un momento")
+    told.wait_for()
+    assert told.bounding_box()["y"] >= page.locator(".tour-head").bounding_box()["y"] + 30
+    seen.assert_clean()
 
 
 def test_a_link_opens_a_tour(site, open_page):

@@ -19,7 +19,9 @@ pytest.importorskip("sphinx", reason="sin las herramientas del sitio: instala «
 
 from tools import ROOT
 from tools.site import __main__ as site_main
-from tools.site import linkcheck
+from tools.site import linkcheck, paths
+from tools.site import pages as site_pages
+from tools.site.finish import finish_html
 
 LIMIT = 3e6  # bytes de una página con todo lo que carga
 SESSIONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -106,6 +108,20 @@ def test_no_internal_link_is_broken(pages, tmp_path):
     assert [broken(wrong, link, {wrong: page}) for link in page.links] == [True, True, False]
 
 
+def test_what_is_linked_on_github_is_in_the_repository(pages):
+    found = re.compile(rf"{re.escape(paths.github())}/(?:blob|tree)/main/([^#?]+)")
+    for path, page in pages.items():
+        linked = [unquote(match[1]) for link in page.links if (match := found.match(link))]
+        assert [name for name in linked if not (ROOT / name).exists()] == [], path.name
+
+
+def test_the_evening_starts_in_the_lab_from_the_map_and_from_the_front_page(site):
+    for name, link in (("sesiones/index", "../lab/index.html"), ("index", "lab/index.html")):
+        assert f'href="{link}?recorrido=02"' in (site / f"{name}.html").read_text(encoding="utf-8"), name
+    evening = (site / "index.html").read_text(encoding="utf-8").split('id="tarde"')[1].split("</section>")[0]
+    assert re.findall(r'href="sesiones/(\d\d)_[^"]*"', evening) == ["01", "02", "03"]  # y después, lo que dice
+
+
 def test_the_structure_of_every_page(pages):
     for path, page in pages.items():
         assert page.lang == "es", path.name
@@ -139,6 +155,18 @@ def test_formulas_are_mathml_and_terms_lead_to_the_glossary(site):
     assert text.count("<math") >= 5 and "MathJax" not in text and "$$" not in text
     assert re.search(r'<a class="termino reference internal" href="\.\./glosario\.html#term-perplejidad"', text)
     assert text.count('href="../glosario.html#term-perplejidad"') == 1  # solo la primera vez
+
+
+def test_what_only_looks_like_a_term_is_not_linked(site):
+    """Ni la unión de BPE es la Europea, ni la puerta de una LSTM es la que cerró el rey."""
+    for name, words in (
+        ("sesiones/09_etica_y_sociedad", ["Unión Europea", "Estados Unidos"]),
+        ("sesiones/03_generate", ["«␣puerta»"]),
+        ("profundiza/04_ajuste_fino", ["punto de control"]),
+        ("verificacion", ["herramienta de accesibilidad"]),
+    ):
+        text = " ".join((site / f"{name}.html").read_text(encoding="utf-8").split())
+        assert [one for one in words if one not in text] == [] and 'class="termino' in text, name
 
 
 def test_the_figures_are_counted(site):
@@ -231,6 +259,71 @@ def test_no_page_is_wider_than_a_phone(site, serve, open_page):
             wide[name] = page.evaluate("document.documentElement.scrollWidth")
     assert {name: width for name, width in wide.items() if width > 390} == {}
     seen.assert_clean()
+
+
+def test_on_a_phone_the_tables_of_the_guide_are_read_without_scrolling_sideways(site, serve, open_page):
+    page, seen = open_page(serve(site) + "guia/index.html", viewport={"width": 390, "height": 844})
+    for code in ("index", *(name[:2] for name in SESSIONS)):
+        page.goto(serve(site) + f"guia/{code}.html")
+        hidden = page.locator("table.table").evaluate_all(
+            "all => all.filter(one => one.parentElement.scrollWidth > one.parentElement.clientWidth).length"
+        )
+        assert hidden == 0, code
+    page.goto(serve(site) + "guia/09.html")
+    row = page.get_by_role("row", name="innocents")  # deja de pintarse como tabla, pero lo sigue siendo
+    assert "2 puntos" in row.get_by_role("cell").nth(2).evaluate("td => getComputedStyle(td, '::before').content")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert row.get_by_role("cell").nth(2).evaluate("td => getComputedStyle(td, '::before').content") == "none"
+    seen.assert_clean()
+
+
+def test_a_review_that_one_is_asked_to_read_is_read_without_scrolling_sideways(site, serve, open_page):
+    page, seen = open_page(serve(site) + "sesiones/06_clasificacion.html")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        tables = page.locator(".cell_output table").filter(has=page.get_by_text("reseña", exact=True))
+        assert tables.count() == 2
+        assert tables.evaluate_all("all => all.map(one => one.scrollWidth > one.clientWidth + 1)") == [False, False]
+    seen.assert_clean()
+
+
+def test_a_table_is_prepared_once_and_only_if_it_has_three_long_columns():
+    def page(*rows):
+        body = "".join(f"<tr>{''.join(f'<td><p>{cell}</p></td>' for cell in row)}</tr>" for row in rows)
+        head = "".join(f'<th class="head"><p>{name}</p></th>' for name in ("Qué &amp; quién", "B", "C"))
+        return f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+    long, short = "una frase que no cabe en cien píxeles", "7"
+    finished = finish_html(page((long, long, long), (short, short, short)), "x")
+    labels = re.findall(r'<td role="cell" data-columna="([^"]*)">', finished)
+    assert labels == ["Qué &amp; quién", "B", "C"] * 2
+    assert '<table role="table" class="table fichas">' in finished and finish_html(finished, "x") == finished
+    assert finish_html(page((long, long, short)), "x") == page((long, long, short))
+    assert '<td class="minutos"><p>24–27</p>' in finish_html(page(("24–27", short, long)), "x")
+
+
+def test_the_guide_of_a_session_leads_to_what_is_opened_in_class(site):
+    for name in SESSIONS:
+        article = (site / "guia" / f"{name[:2]}.html").read_text(encoding="utf-8").split("<article")[1]
+        assert f"../sesiones/{name}.html" in article and f"soluciones/{name}.ipynb" in article
+        assert "diapositivas/" not in article  # no están hechas
+        made = site_pages.render_guide(ROOT, {name})[f"guia/{name[:2]}.md"]
+        assert f'href="../diapositivas/{name}.html"' in made and f'href="../diapositivas/{name}.pdf"' in made
+
+
+def test_from_a_session_one_goes_deeper_and_from_there_to_the_next_session(site):
+    for name in DEEP:
+        session = (site / "sesiones" / f"{name}.html").read_text(encoding="utf-8")
+        deep = (site / "profundiza" / f"{name}.html").read_text(encoding="utf-8")
+        order = [one for code in ("A", "0") for one in SESSIONS if one.startswith(code)]
+        after = order[order.index(name) + 1]
+        assert f'href="../profundiza/{name}.html">Para ir más lejos: ' in session
+        assert f'href="../sesiones/{after}.html">La sesión siguiente: ' in deep
+
+
+def test_the_lab_weighs_the_same_wherever_it_is_said(site):
+    said = re.search(r'id="size">([\d,]+)', (site / "lab" / "index.html").read_text(encoding="utf-8"))[1]
+    assert f"unos {said} MB" in (site / "laboratorio.html").read_text(encoding="utf-8")
 
 
 def test_whoever_arrives_at_the_lab_can_go_to_the_course(site, serve, open_page):

@@ -125,6 +125,9 @@ def test_a_deck_becomes_html_with_everything_inside_and_pdf(tmp_path):
     assert len(re.findall('class="bespoke-marp-note"', html)) == len(build_slides.read_deck(deck))
     assert html.count("data:image/png;base64,") >= len(shown(deck)) and "data:font/woff2;base64," in html
     assert not re.findall(r"(?:src|href)=\"(?!data:|#)[^\"]+", re.sub(r"<a [^>]*>", "", html))
+    words = "Previous|Next|Toggle|Open|Close|Bigger|Smaller|Current|Timer|Page|Overview|Presenter"
+    assert not re.findall(rf"(?:title[:=]|`|>)\"?\[?(?:{words})\b", html)  # los mandos de Marp, en español
+    assert "`${t+1} de ${" in html
     pdf = tmp_path / "diapositivas en español" / f"{deck.stem}.pdf"
     assert len(PdfReader(pdf).pages) == len(build_slides.read_deck(deck))
 

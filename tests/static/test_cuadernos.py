@@ -302,6 +302,22 @@ def test_each_quiz_is_shown_and_written_out(path):
     assert prose(path).count("<summary>Respuestas</summary>") == 2
 
 
+@all_quizzes
+def test_a_quiz_has_no_markdown(path):
+    """Quien lo enseña, en el cuaderno y en el sitio, lo trata como HTML: los asteriscos se verían."""
+    assert not re.findall(r"\*\w[^*]*\*|`", path.read_text(encoding="utf-8"))
+
+
+@student_notebooks
+def test_no_object_is_shown_by_its_constructor(path):
+    """Lo que una celda deja en pantalla se lee: «Card(prompt='…', tokens=…)» es para quien programa."""
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if set(data) == {"text/plain"}:
+                assert not re.match(r"[A-Z]\w+\(\w+=", data["text/plain"]), cell.id
+
+
 @sessions
 def test_three_to_five_exercises_each_with_its_check(path):
     """Entre la sesión y su profundiza, cada uno una vez."""

@@ -104,3 +104,12 @@ def test_the_card_of_the_llm_says_the_hits_of_its_recordings(group):
     text = (ROOT / "mediano.md").read_text(encoding="utf-8")
     for condition, (right, asked) in recordings.hits(recordings.load(group)).items():
         assert f"| {condition} | {right} de {asked} |" in text
+
+
+@pytest.mark.parametrize("page", ["docs/licencias.md", "notebooks/README.md"])
+def test_every_card_is_reached_from_where_the_licences_are(page):
+    package = ROOT.parent
+    cards = [*package.glob("data/*.md"), *ROOT.glob("*/README.md"), ROOT / "mediano.md"]
+    said = (package.parent / page).read_text(encoding="utf-8")
+    assert len(cards) >= 15
+    assert [card.name for card in cards if f"../{card.relative_to(package.parent).as_posix()}" not in said] == []

@@ -142,10 +142,15 @@ def test_at_night_what_is_over_the_background_turns_white_and_what_is_over_a_chi
     drawing.chips(ax, 0.2, 0.5, ["Había"], drawing.PROMPT)
     drawing.label(ax, 4, 0.7, "fuera")
     drawing.label(ax, 4, 1.4, "de color", color=drawing.RED)
+    drawing.label(ax, 5, 1.4, "de gris", color="#666666")
     drawing.arrow(ax, (2, 0.7), (3, 0.7))
+    drawing.arrow(ax, (2, 0.9), (3, 0.9), color=drawing.ENCODER)
+    drawing.arrow(ax, (2, 1.1), (3, 1.1), color=drawing.ORANGE)
     assert drawing.night(ax) is ax
     assert {text.get_text(): text.get_color() for text in ax.texts if text.get_text()} == {
-        "Había": "black", "fuera": "white", "de color": drawing.RED,
+        "Había": "black", "fuera": "white", "de color": drawing.RED, "de gris": "white",
     }  # fmt: skip
-    assert [text.arrow_patch.get_edgecolor() for text in ax.texts if hasattr(text, "arrow_patch")] == [(1, 1, 1, 1)]
+    white, orange = (1, 1, 1, 1), matplotlib.colors.to_rgba(drawing.ORANGE)
+    shafts = [text.arrow_patch.get_edgecolor() for text in ax.texts if hasattr(text, "arrow_patch")]
+    assert shafts == [white, white, orange]  # el azul de las flechas no se ve sobre el de la portada
     assert ax.figure.get_facecolor()[:3] == matplotlib.colors.to_rgb(drawing.NIGHT)

@@ -22,6 +22,7 @@ from .finish import finish_html
 
 TILDES = str.maketrans("áéíóúüàèìòù", "aeiouuaeiou")
 NOT_LINKED = ("glosario", "bibliografia", "licencias", "index", "search", "genindex")
+OTHER = re.compile(r"punto\s+de\s+control|herramienta\s+de\s+accesibilidad")  # palabras de un término, sin serlo
 OPAQUE = (nodes.literal, nodes.literal_block, nodes.title, nodes.reference, nodes.math, nodes.math_block, nodes.raw)
 OPAQUE += (nodes.term, nodes.rubric, addnodes.pending_xref, nodes.image, nodes.comment)
 
@@ -85,7 +86,7 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         for match in pattern.finditer(text):
             entry = entries[match.lastgroup]
             anchor = targets.get(entry["term"].replace("*", "").lower())
-            if entry["term"] in linked or anchor is None:
+            if entry["term"] in linked or anchor is None or is_something_else(match, entry["term"]):
                 continue
             linked.add(entry["term"])
             options = {"internal": True, "classes": ["termino"], "reftitle": entry["definition"]}
@@ -94,6 +95,18 @@ def link_terms(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             done = match.end()
         if pieces:
             text.parent.replace(text, [*pieces, nodes.Text(text[done:])])
+
+
+def is_something_else(match: re.Match, term: str) -> bool:
+    """¿Es un nombre propio, como la «Unión» Europea, un token que se cita, como «␣puerta», o parte de otra expresión?
+
+    De un nombre propio se sabe por la mayúscula que el término no lleva, si no está empezando una frase.
+    """
+    text, start = match.string, match.start()
+    before = text[:start].rstrip(" \n«“(")
+    proper = match[0][0].isupper() and not term[0].isupper() and before != "" and before[-1] not in ".?!…¿¡:"
+    other = any(found.start() <= start < found.end() for found in OTHER.finditer(text))
+    return proper or other or text[:start].endswith("␣")
 
 
 def ancestors(node: nodes.Node):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 # Lo que el tema escribe sin pasar por sus traducciones, o con unas que no se entienden. Van con su contexto para no
@@ -35,6 +36,36 @@ def finish_html(text: str, name: str) -> str:
         text = text.replace(old, new)
     for script in UNUSED + (() if name == "search" else ONLY_SEARCH):
         text = re.sub(rf'[ \t]*<script[^>]*src="[^"]*{re.escape(script)}[^"]*"></script>\n?', "", text)
+    text = re.sub(r'<table class="table">.*?</table>', lambda found: finish_table(found[0]), text, flags=re.DOTALL)
+    text = re.sub(r"<td>(?=<p>(?:\d+–\d+|se salta)</p>)", '<td class="minutos">', text)
     if name == "search" and "buscar.js" not in text:
         text = text.replace("</body>", '<script src="_static/buscar.js"></script>\n</body>')
     return re.sub(r"<img (?![^>]*\bloading=)", '<img loading="lazy" ', text)
+
+
+# --- Tablas -----------------------------------------------------------------------------------------
+
+LONG = 25  # letras: una columna con una celda mayor no cabe, junto a otras dos así, en un teléfono
+ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tr": "row", "th": "columnheader"}
+
+
+def plain(cell: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", cell)).split())
+
+
+def finish_table(text: str) -> str:
+    """Una tabla con tres columnas o más de texto largo, preparada para leerse por fichas en una pantalla estrecha.
+
+    Cada celda lleva el nombre de su columna y, como la hoja de estilo deja de pintarla como tabla, su papel.
+    """
+    names = [plain(cell) for cell in re.findall(r"<th\b[^>]*>(.*?)</th>", text, re.DOTALL)]
+    cells = [plain(cell) for cell in re.findall(r"<td\b[^>]*>(.*?)</td>", text, re.DOTALL)]
+    if not names or len(cells) % len(names):
+        return text
+    columns = [cells[first :: len(names)] for first in range(len(names))]
+    if sum(max(map(len, column), default=0) > LONG for column in columns) < 3:
+        return text
+    labels = iter(names * (len(cells) // len(names)))
+    text = re.sub(r"<td\b", lambda _: f'<td role="cell" data-columna="{html.escape(next(labels))}"', text)
+    text = re.sub(r"<(table|thead|tbody|tr|th)\b", lambda tag: f'{tag[0]} role="{ROLES[tag[1]]}"', text)
+    return text.replace('class="table"', 'class="table fichas"', 1)

@@ -20,12 +20,13 @@ WITH_TOUR = {"01", "02", "03", "04", "05"}  # las sesiones con recorrido en el l
 
 @dataclass(frozen=True)
 class Lesson:
-    """Un cuaderno y lo que su página dice de él: la sesión, si es la que profundiza, y qué entrena cada ejercicio."""
+    """Un cuaderno y lo que su página dice de él: la sesión, si profundiza, qué entrena cada ejercicio y qué sigue."""
 
     session: pages.Session
     deep: bool
     trains: dict[str, str]
     root: Path = ROOT
+    following: pages.Session | None = None
 
     @property
     def notebook(self) -> str:
@@ -41,6 +42,8 @@ def render_lesson(lesson: Lesson, figures: Path, built_slides: set[str]) -> str:
     notebook = json.loads((lesson.root / lesson.notebook).read_text(encoding="utf-8"))
     cells = [new for cell in notebook["cells"] for new in render_cell(cell, lesson, figures)]
     cells.insert(1, markdown("ficha", raw(summary_card(lesson, built_slides))))
+    if link := way_on(lesson):
+        cells.append(markdown("sigue", raw(f'<p class="acciones">{link}</p>')))
     notebook["metadata"]["language_info"]["pygments_lexer"] = "ipython3"  # conoce «!pip» y «%cd»
     return json.dumps(notebook | {"cells": cells}, ensure_ascii=False)
 
@@ -130,6 +133,18 @@ def summary_card(lesson: Lesson, built_slides: set[str]) -> str:
         parts.append(slides_box(session, built_slides))
     body = "\n".join(parts)
     return f'<aside class="ficha" aria-label="Ficha de la sesión">\n{body}\n</aside>'
+
+
+def way_on(lesson: Lesson) -> str:
+    """Al acabar: de una sesión, a lo que la profundiza; de lo que la profundiza, a la sesión siguiente."""
+    session, following = lesson.session, lesson.following
+    if lesson.deep and following:
+        where, text = f"../sesiones/{following.stem}.html", f"La sesión siguiente: {inline(following.heading)}"
+    elif session.deep and not lesson.deep:
+        where, text = f"../profundiza/{session.stem}.html", f"Para ir más lejos: {inline(session.deep.title)}"
+    else:
+        return ""
+    return f'<a class="boton secundario" href="{where}">{text}</a>'
 
 
 def exercise_links(lesson: Lesson) -> str:

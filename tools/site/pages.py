@@ -22,8 +22,8 @@ def part_of(session: pages.Session) -> str:
 def render_map(root: Path = ROOT) -> str:
     """El mapa del curso: una línea por sesión, con sus minutos, y los índices con los que el sitio se ordena."""
     sessions = pages.read_sessions(root)
-    routes = paths.to_site(pages.render_routes(sessions, "TOUR"), pages.MAP, root)
-    routes = routes.replace("[recorrido 02](TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
+    routes = paths.to_site(pages.render_routes(sessions, "/TOUR"), pages.MAP, root)
+    routes = routes.replace("[recorrido 02](/TOUR)", '<a href="../lab/index.html?recorrido=02">recorrido 02</a>')
     text = f"# El mapa del curso\n\n{pages.REQUIREMENTS}\n\n## Por dónde ir\n\n{routes}\n\n"
     for part, (_, why) in PARTS.items():
         own = [session for session in sessions if part_of(session) == part]
@@ -83,11 +83,14 @@ def render_bibliography(root: Path = ROOT) -> str:
     return paths.to_site(text, pages.BIBLIOGRAPHY, root)
 
 
-def render_guide(root: Path = ROOT) -> dict[str, str]:
-    """La guía docente: lo que vale para todas, en ``guia/index``, y una página por sesión; los enlaces, entre ellas."""
+def render_guide(root: Path = ROOT, built_slides: set[str] = frozenset()) -> dict[str, str]:
+    """La guía docente: lo que vale para todas, en ``guia/index``, y una página por sesión; los enlaces, entre ellas.
+
+    La de una sesión empieza por lo que se abre en clase: su página, sus diapositivas, si están hechas, y lo resuelto.
+    """
     text = (root / paths.GUIDE).read_text(encoding="utf-8")
     head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
-    titles = {session.code: session.heading for session in pages.read_sessions(root)}
+    sessions = {session.code: session for session in pages.read_sessions(root)}
     written, anchors = {"guia/index": head}, {}
     for section in sections:
         code = re.match(r"## Sesión (A\d|\d\d)\n", section)
@@ -95,9 +98,24 @@ def render_guide(root: Path = ROOT) -> dict[str, str]:
         for heading in re.findall(r"^#{1,6} (.+)$", section, re.MULTILINE):
             anchors[f"{paths.GUIDE}#{pages.slugify(heading)}"] = f"/{name}.md"
         if code:
-            section = section.replace(code[0], f"# Guía de la sesión {titles[code[1]]}\n", 1)
+            section = section.replace(code[0], f"# Guía de la sesión {sessions[code[1]].heading}\n", 1)
             section = re.sub(r"^#(#+ )", r"\1", section, flags=re.MULTILINE)  # un nivel menos: es otra página
         written[name] = written.get(name, "") + section
     codes = [name for name in written if name != "guia/index"]
     written["guia/index"] += "\n```{toctree}\n:hidden:\n\n" + "\n".join("/" + name for name in codes) + "\n```\n"
-    return {f"{name}.md": paths.to_site(body, paths.GUIDE, root, anchors) for name, body in written.items()}
+    texts = {name: paths.to_site(body, paths.GUIDE, root, anchors) for name, body in written.items()}
+    for name in codes:
+        session = sessions[name.removeprefix("guia/")]
+        texts[name] = texts[name].replace("\n", f"\n\n{guide_links(session, root, session.stem in built_slides)}\n", 1)
+    return {f"{name}.md": text for name, text in texts.items()}
+
+
+def guide_links(session: pages.Session, root: Path, has_slides: bool) -> str:
+    """Lo que quien da esta sesión abre en clase, en una línea."""
+    links = [f'<a class="boton secundario" href="../sesiones/{session.stem}.html">La sesión</a>']
+    if has_slides:
+        deck = f"../diapositivas/{session.stem}"
+        links.append(f'<a class="boton secundario" href="{deck}.html">Diapositivas</a> <a href="{deck}.pdf">en PDF</a>')
+    solved = f"{paths.github(root)}/blob/main/notebooks/soluciones/{session.stem}.ipynb"
+    links.append(f'<a href="{solved}">El cuaderno, resuelto</a>')
+    return '```{raw} html\n<p class="acciones">' + "\n".join(links) + "</p>\n```\n"

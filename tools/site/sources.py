@@ -52,8 +52,8 @@ def written_pages(root: Path = ROOT) -> dict[str, str]:
 def lessons(root: Path = ROOT) -> list[Lesson]:
     trains, sessions = pages.read_map(root)["ejercicios"], pages.read_sessions(root)
     return [
-        Lesson(session, deep, trains, root)
-        for session in sessions
+        Lesson(session, deep, trains, root, following)
+        for session, following in zip(sessions, [*sessions[1:], None], strict=True)
         for deep in ([False, True] if session.deep else [False])
     ]
 
@@ -80,7 +80,8 @@ def write_sources(folder: Path, root: Path = ROOT) -> list[Path]:
     """Escribe todo en ``folder`` y quita lo que sobra; devuelve los archivos que hay."""
     figures = folder / "extra" / "figuras"
     figures.mkdir(parents=True, exist_ok=True)
-    texts = written_pages(root) | site_pages.render_guide(root)
+    built = built_slides(root)
+    texts = written_pages(root) | site_pages.render_guide(root, built)
     write_parts(folder, root)
     texts["index.md"] += f"\n{alive(root)}\n{site_pages.render_toctrees(root)}"
     texts |= {
@@ -88,7 +89,6 @@ def write_sources(folder: Path, root: Path = ROOT) -> list[Path]:
         "glosario.md": site_pages.render_glossary(root),
         "bibliografia.md": site_pages.render_bibliography(root),
     }
-    built = built_slides(root)
     for lesson in lessons(root):
         name = lesson.notebook.removeprefix("notebooks/")
         texts[name if lesson.deep else f"sesiones/{name}"] = render_lesson(lesson, figures, built)

@@ -115,19 +115,24 @@ function options(view) {
 const sessionLink = (tour) =>
   location.protocol !== "file:" && el("a", { href: `../sesiones/${tour.page}.html`, text: `Ir a la sesión ${tour.session}` });
 
-/** Deja la página como pide un paso: texto, mandos, lo que haya que escribir y el panel que toque. */
-async function perform(app, { prompt, settings = {}, run = 0, ...more }) {
+/** Deja la página como pide un paso: texto, mandos, lo que haya que escribir, el panel que toque y, a la vista, lo que importa. */
+async function perform(app, { prompt, settings = {}, run = 0, look = "candidates", surprise = false, ...more }) {
   app.setSettings({ ...PLAIN, ...settings, ...(run ? { maxNewTokens: run } : {}) });
+  app.emit("surprise", surprise);
   await app.setPrompt(prompt);
-  if (run) await app.run();
   const name = PANELS.find((panel) => more[panel]);
-  reach(name ? `panel-${name}` : "writing");
+  if (!name) reach(`#${look}`);
+  if (run > 1) reach(".chip-group.written"); // antes de escribir: se ve salir
+  if (run) await app.run();
+  if (name) reach(`#panel-${name}`);
   if (name) await app.panels[name].show(more[name]);
+  if (name === "beams") reach(".beam-result");
 }
 
-function reach(id) {
+/** Lo lleva arriba: la mitad de abajo la tapa el recorrido. Lo que está escondido no se mueve. */
+function reach(selector) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  document.getElementById(id)?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  document.querySelector(selector)?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
 }
 
 /** Una cifra, con lo que mide: se ve al posarse y lo comprueban las pruebas. */

@@ -119,6 +119,10 @@ export function mountText(container, app, tools = []) {
     popover.hide();
     render();
   });
+  app.on("surprise", (on) => {
+    surprise.setAttribute("aria-pressed", String(on));
+    render();
+  });
 }
 
 /** Lo que va debajo de «Sorpresa»: de qué a qué va el color. */
