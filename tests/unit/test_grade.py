@@ -565,6 +565,7 @@ def test_the_normal_form_keeps_what_the_code_does(code, same):
 def test_the_normal_form_of_a_class_and_of_a_function_that_is_only_its_docstring():
     assert course.normal("class A:\n    'Dice.'\n    x = 1") == course.normal("class B:\n    y = 1") != ""
     assert course.normal("def f():\n    'Dice.'") != course.normal("def f():\n    'Otra.'")
+    assert course.normal("def f(:") == course.normal("\0") == ""
     assert course.normal("async def f(x): await x", "f") == course.normal("async def g(y): await y", "g") != ""
 
 
