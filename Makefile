@@ -32,9 +32,9 @@ Para dar o seguir el curso
   make clean       borra el entorno y las cachés; nada tuyo, ni el zip de build/
 
 Para mantenerlo (CONTRIBUTING.md)
-  make check       lo que se mira mientras se trabaja: estilo, páginas al día y pruebas rápidas (2 minutos)
-  make test        lo que pasa la integración continua: check, integración y los cuadernos resueltos (20 minutos)
-  make nightly     todo: las dos variantes de cada cuaderno, navegador, entrenamiento, zip y Colab (horas)
+  make check       lo que se mira mientras se trabaja: estilo, páginas al día y pruebas rápidas (3 minutos)
+  make test        lo que pasa la integración continua: check, integración y los cuadernos resueltos (22 minutos)
+  make nightly     todo: las dos variantes de cada cuaderno, navegador, entrenamiento, zip y Colab (unas cuatro horas)
   make notebooks   reconstruye los cuadernos y las páginas a partir de notebooks/fuente/
   make env         solo prepara el entorno, en .venv
   make bench       mide la velocidad del código de generación (unos minutos)
