@@ -31,7 +31,8 @@ from .slides import data_uri, install_node_modules
 SOURCE = ROOT / "docs" / "lab"
 CHECKPOINT = ROOT / "course_utils" / "checkpoints" / "decoder"
 KERNEL = SOURCE / "engine" / "kernel.wat"
-MODEL_FILES = ("config.json", "tokenizer.json", "model.safetensors", "README.md")
+DOWNLOADED = ("config.json", "tokenizer.json", "model.safetensors")  # lo que se baja antes de empezar
+MODEL_FILES = (*DOWNLOADED, "README.md")
 FONT = "atkinson-hyperlegible"
 FACE = (
     '@font-face {{ font-family: "Atkinson Hyperlegible"; font-weight: {weight}; font-display: swap; '

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from course_utils._look import number
 
-from .. import ROOT, links
+from .. import ROOT, lab, links
 
 
 def _cells(path: Path) -> list[dict]:
@@ -33,7 +33,6 @@ def count_facts(root: Path = ROOT) -> dict[str, str]:
     sources = tomllib.loads((notebooks / "fuente" / "mapa.toml").read_text(encoding="utf-8"))
     recorded = [json.loads(p.read_text(encoding="utf-8")) for p in (root / "course_utils/grabaciones").glob("*.json")]
     decoder = root / "course_utils/checkpoints/decoder"
-    downloaded = ("config.json", "tokenizer.json", "model.safetensors")  # lo que pide el laboratorio
     facts = {
         "sesiones": len(list(notebooks.glob("*.ipynb"))),
         "cuadernos": len(list(notebooks.glob("*.ipynb"))) + len(list((notebooks / "profundiza").glob("*.ipynb"))),
@@ -48,6 +47,6 @@ def count_facts(root: Path = ROOT) -> dict[str, str]:
         "grabaciones": sum(map(len, recorded)),
         "enlaces": len(links.load_links(root)),
         "megas": (decoder / "model.safetensors").stat().st_size / 1e6,
-        "descarga": sum((decoder / name).stat().st_size for name in downloaded) / 1e6,
+        "descarga": sum((decoder / name).stat().st_size for name in lab.DOWNLOADED) / 1e6,
     }
     return {name: number(value, 1 if isinstance(value, float) else 0) for name, value in facts.items()}
